@@ -1,0 +1,2 @@
+//! palier-dataplane.
+fn main() {}
