@@ -94,7 +94,8 @@ pub struct Service {
     /// These sources are not served. The longest prefix of both lists decides.
     #[serde(default)]
     pub deny: Vec<Prefix>,
-    /// Cap on the new flows of one source prefix.
+    /// Cap on the flows that are recorded of one source prefix (24 bits of IPv4, 64 of IPv6); those
+    /// above are forwarded by their row alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_limit: Option<Rate>,
     /// Whether a packet to a VIP of this service that no service takes is answered

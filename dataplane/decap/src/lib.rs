@@ -1,1 +1,109 @@
-//! decap.
+//! Decapsulation on an L7 node: IP-in-IP from the L4 nodes, to the VIPs, and nothing else.
+//!
+//! An eBPF program, `decap.bpf.c`, takes the outer header off before the kernel looks at the
+//! packet, so no tunnel device is needed: the VIPs stand on `lo`, and what was addressed to them
+//! arrives on the interface as if the client had sent it here. This crate loads the program,
+//! attaches it to an interface, and reads its counters.
+//!
+//! ```text
+//!   not a tunnel, or not to this node -> the kernel, untouched
+//!   outer source not allowed, fragment, options, inner packet malformed or not to a VIP -> dropped
+//!   ECN per RFC 6040, outer header off -> the kernel, as the client's packet
+//! ```
+//! Each of these is a [`Counter`].
+//!
+//! Source addresses are no proof: whoever can send with an L4 node's address reaches the VIPs past
+//! the L4 tier. The network's edge must refuse IP protocols 4 and 41 from outside.
+//!
+//! Outer fragments are dropped, as both hooks come before reassembly: give the network between the
+//! tiers an MTU of 40 bytes more than the clients', or the L7 node's routes an `advmss`.
+//!
+//! On a VLAN attach to the VLAN's interface: a tag that is still in the frame hides the tunnel.
+//!
+//! # Restarts
+//! With [`Hook::Tcx`] and [`Hook::Clsact`] a new process may attach before the old one leaves, and
+//! no packet is missed. All hooks but clsact end with the process, however it ends.
+
+mod clsact;
+mod counters;
+mod error;
+mod hook;
+mod interface;
+mod link;
+mod program;
+mod rules;
+mod skeleton;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::mem::MaybeUninit;
+
+pub use counters::Counter;
+pub use error::Error;
+pub use hook::Hook;
+pub use interface::addresses;
+pub use rules::Rules;
+
+use hook::Attachment;
+use table::Tables;
+
+/// What to attach, and where.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of the interface on which the L4 nodes' packets arrive.
+    pub interface: String,
+    /// How to attach. None: by [`Hook::Tcx`] if the kernel has it, else by [`Hook::Clsact`].
+    pub hook: Option<Hook>,
+    /// Which packets to let through.
+    pub rules: Rules,
+}
+
+/// The attached program. Detached on drop.
+#[derive(Debug)]
+pub struct Decap {
+    attachment: Attachment,
+    tables: Tables,
+}
+
+impl Decap {
+    /// Loads the program, sets its rules, then attaches it.
+    ///
+    /// # Errors
+    /// See [`Error`]. Nothing is left attached.
+    pub fn attach(settings: &Settings) -> Result<Self, Error> {
+        let ifindex = interface::index(&settings.interface)?;
+        let hook = settings.hook.unwrap_or_else(|| Hook::best(ifindex));
+
+        let mut object = MaybeUninit::uninit();
+        let program = program::load(&mut object, hook)?;
+        let mut tables = Tables::new(&program.maps)?;
+        tables.set(&settings.rules)?;
+        let attachment = Attachment::new(&program.progs, ifindex, hook).map_err(|source| {
+            Error::Attach { interface: settings.interface.clone(), hook, source }
+        })?;
+        Ok(Self { attachment, tables })
+    }
+
+    /// How it is attached.
+    pub fn hook(&self) -> Hook {
+        self.attachment.hook()
+    }
+
+    /// Replaces the rules. Packets that both the old rules and the new ones let through are let
+    /// through all the while.
+    ///
+    /// # Errors
+    /// Rules that are refused change nothing; see [`Error::Table`] for those that failed.
+    pub fn update(&mut self, rules: &Rules) -> Result<(), Error> {
+        self.tables.set(rules)
+    }
+
+    /// All counters, since the program was attached.
+    ///
+    /// # Errors
+    /// [`Error::Table`].
+    pub fn counters(&self) -> Result<Vec<(Counter, u64)>, Error> {
+        self.tables.counters()
+    }
+}

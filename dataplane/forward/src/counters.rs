@@ -76,6 +76,8 @@ counters! {
     Rescheduled => "rescheduled",
     /// Connections not recorded: more than the cap per second; forwarded by their row.
     InsertionCap => "insertion_cap",
+    /// Connections not recorded: their source prefix started more than its cap; forwarded by their row.
+    SourceCap => "source_cap",
     /// Connections not recorded: no table yet; forwarded by their row.
     NoTable => "no_table",
     /// Connections evicted that were seen by one packet only.
@@ -109,8 +111,6 @@ counters! {
     NoNode => "drop_no_node",
     /// Dropped: the service does not serve this source.
     SourceDenied => "drop_source_denied",
-    /// Dropped: more new flows than its source prefix may start.
-    SourceLimit => "drop_source_limit",
     /// Dropped: no room for the outer header.
     NoHeadroom => "drop_no_headroom",
     /// Dropped: the outer packet would be longer than IP allows.
@@ -157,8 +157,6 @@ counters! {
     LimitManagement => "drop_limit_management",
     /// Dropped: others for the kernel above their limit.
     LimitOther => "drop_limit_other",
-    /// Dropped: neither for this node nor for a VIP.
-    NotOurs => "drop_not_ours",
     /// Dropped: the ring to the worker that serves the exception port was full.
     ExceptionFull => "drop_exception_full",
     /// Dropped: a probe from a port that is no node's.

@@ -1,0 +1,47 @@
+//! How much memory in huge pages is to be had.
+
+use std::fs;
+use std::path::Path;
+
+/// Megabytes in free huge pages of every size: what [`Memory::HugePages`](crate::Memory) can have.
+/// 0 if the kernel has none or does not say.
+pub fn free_huge_pages() -> u32 {
+    free_in(Path::new("/sys/kernel/mm/hugepages"))
+}
+
+/// Sums over directories named `hugepages-2048kB`, each with a file `free_hugepages`.
+fn free_in(directory: &Path) -> u32 {
+    let kilobytes = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|size| {
+            let name = size.file_name();
+            let kilobytes: u64 =
+                name.to_str()?.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
+            let free = fs::read_to_string(size.path().join("free_hugepages")).ok()?;
+            kilobytes.checked_mul(free.trim().parse().ok()?)
+        })
+        .fold(0, u64::saturating_add);
+    u32::try_from(kilobytes / 1024).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_every_size_are_counted() {
+        let sys = tempfile::tempdir().unwrap();
+        for (size, free) in [("hugepages-2048kB", "100\n"), ("hugepages-1048576kB", "2\n")] {
+            fs::create_dir(sys.path().join(size)).unwrap();
+            fs::write(sys.path().join(size).join("free_hugepages"), free).unwrap();
+        }
+        assert_eq!(free_in(sys.path()), 200 + 2048);
+    }
+
+    #[test]
+    fn a_kernel_without_huge_pages_has_none_free() {
+        assert_eq!(free_in(Path::new("/nonexistent")), 0);
+    }
+}

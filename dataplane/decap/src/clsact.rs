@@ -1,0 +1,144 @@
+//! The TC ingress hook of kernels before 6.6: a filter of a clsact qdisc.
+//!
+//! Unlike a bpf_link both outlive the process, and the qdisc is shared with whoever attaches
+//! filters. So the filter has a fixed place, where one left behind by a killed process is found
+//! and replaced; the qdisc is removed only if this process or that one made it, and only once it
+//! is empty.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use libbpf_rs::{ProgramHandle, TC_INGRESS, TcHook};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcHeader, TcMessage};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+/// The filter's place: `tc filter show dev IF ingress` says `pref 28769 ... handle 0x7061`.
+const PRIORITY: u32 = 0x7061;
+const HANDLE: u32 = 0x7061;
+
+/// The program's name in the kernel, by which a filter of ours is known.
+const PROGRAM: &str = "decap_tc";
+
+/// A filter in its place. Removed on drop.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    hook: TcHook,
+    ifindex: i32,
+    program: u32,
+    remove_qdisc: bool,
+}
+
+impl Filter {
+    /// Attaches the program, in place of one that was left behind.
+    pub(crate) fn attach(program: BorrowedFd<'_>, ifindex: i32) -> io::Result<Self> {
+        let created = create_qdisc(ifindex)?;
+        let mut hook = TcHook::new(program);
+        hook.ifindex(ifindex).attach_point(TC_INGRESS).handle(HANDLE).priority(PRIORITY);
+
+        let left_behind = hook.query().ok().filter(|&id| id != 0);
+        if let Some(id) = left_behind
+            && ProgramHandle::from_prog_id(id).is_ok_and(|other| other.name() != PROGRAM)
+        {
+            let place = format!("another program has priority {PRIORITY}, handle {HANDLE:#x}");
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, place));
+        }
+        let attached = hook.replace(left_behind.is_some()).attach();
+        let program = attached.and_then(|mut hook| hook.query());
+        match program {
+            Ok(program) => {
+                let remove_qdisc = created || left_behind.is_some();
+                Ok(Self { hook, ifindex, program, remove_qdisc })
+            }
+            Err(error) => {
+                if created {
+                    remove_empty_qdisc(ifindex)?;
+                }
+                Err(io::Error::other(error))
+            }
+        }
+    }
+}
+
+impl Drop for Filter {
+    fn drop(&mut self) {
+        // A process started since has put its own program here: all is its now.
+        if self.hook.query().ok() != Some(self.program) {
+            return;
+        }
+        let detached = self.hook.detach().map_err(io::Error::other);
+        let removed = match self.remove_qdisc {
+            true => detached.and_then(|()| remove_empty_qdisc(self.ifindex)),
+            false => detached,
+        };
+        if let Err(error) = removed {
+            tracing::warn!(%error, "the TC filter or its clsact qdisc was left behind");
+        }
+    }
+}
+
+/// Makes the qdisc. False if there is one.
+fn create_qdisc(ifindex: i32) -> io::Result<bool> {
+    let clsact = TcHandle { major: TcHandle::CLSACT.major, minor: 0 };
+    let mut message = message(ifindex, TcHandle::CLSACT, clsact);
+    message.attributes.push(TcAttribute::Kind("clsact".into()));
+    let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK;
+    match request(RouteNetlinkMessage::NewQueueDiscipline(message), flags) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the qdisc, unless somebody's filter is attached to it, in either direction.
+fn remove_empty_qdisc(ifindex: i32) -> io::Result<()> {
+    for minor in [TcHandle::MIN_INGRESS, TcHandle::MIN_EGRESS] {
+        let parent = TcHandle { major: TcHandle::CLSACT.major, minor };
+        let filters = message(ifindex, parent, TcHandle::UNSPEC);
+        if request(RouteNetlinkMessage::GetTrafficFilter(filters), NLM_F_DUMP)? > 0 {
+            return Ok(());
+        }
+    }
+    let clsact = TcHandle { major: TcHandle::CLSACT.major, minor: 0 };
+    let qdisc = message(ifindex, TcHandle::CLSACT, clsact);
+    request(RouteNetlinkMessage::DelQueueDiscipline(qdisc), NLM_F_ACK).map(|_| ())
+}
+
+fn message(index: i32, parent: TcHandle, handle: TcHandle) -> TcMessage {
+    TcMessage::from_parts(TcHeader { index, parent, handle, ..TcHeader::default() }, Vec::new())
+}
+
+/// Sends a request and reads the replies to their end. Returns how many objects they list.
+fn request(message: RouteNetlinkMessage, flags: u16) -> io::Result<usize> {
+    let mut packet = NetlinkMessage::from(message);
+    packet.header.flags = NLM_F_REQUEST | flags;
+    packet.finalize();
+    let mut bytes = vec![0; packet.buffer_len()];
+    packet.serialize(&mut bytes);
+
+    let socket = Socket::new(NETLINK_ROUTE)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    socket.send(&bytes, 0)?;
+
+    let mut objects = 0;
+    loop {
+        let (datagram, _) = socket.recv_from_full()?;
+        let mut rest = &datagram[..];
+        while !rest.is_empty() {
+            let reply = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
+                .map_err(io::Error::other)?;
+            match reply.payload {
+                NetlinkPayload::InnerMessage(_) => objects += 1,
+                NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
+                NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => return Ok(objects),
+                // The protocol's own, of no meaning here.
+                _ => {}
+            }
+            let length = usize::try_from(reply.header.length).map_err(io::Error::other)?;
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+    }
+}

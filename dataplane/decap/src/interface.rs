@@ -1,0 +1,57 @@
+//! What the system says about an interface, in this process's network namespace.
+
+use std::net::IpAddr;
+
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+
+use crate::Error;
+
+/// Ethernet, and the loopback interface, whose frames have an Ethernet header too.
+const ETHERNET_HEADERS: [u16; 2] = [nix::libc::ARPHRD_ETHER, nix::libc::ARPHRD_LOOPBACK];
+
+/// The addresses of the interface, both families.
+pub fn addresses(interface: &str) -> Result<Vec<IpAddr>, Error> {
+    index(interface)?;
+    let sockets = entries(interface)?.into_iter().filter_map(|entry| entry.address);
+    Ok(sockets
+        .filter_map(|socket| match (socket.as_sockaddr_in(), socket.as_sockaddr_in6()) {
+            (Some(v4), _) => Some(v4.ip().into()),
+            (None, Some(v6)) => Some(v6.ip().into()),
+            (None, None) => None,
+        })
+        .collect())
+}
+
+/// The number of the interface, which must carry Ethernet frames.
+pub(crate) fn index(interface: &str) -> Result<i32, Error> {
+    let mut links = entries(interface)?.into_iter().filter_map(|entry| entry.address);
+    let link = links
+        .find_map(|address| address.as_link_addr().copied())
+        .ok_or_else(|| Error::NoInterface(interface.into()))?;
+    if !ETHERNET_HEADERS.contains(&link.hatype()) {
+        return Err(Error::NotEthernet(interface.into()));
+    }
+    i32::try_from(link.ifindex()).map_err(|_| Error::NoInterface(interface.into()))
+}
+
+fn entries(interface: &str) -> Result<Vec<InterfaceAddress>, Error> {
+    let all = getifaddrs().map_err(|errno| Error::Interfaces(errno.into()))?;
+    Ok(all.filter(|entry| entry.interface_name == interface).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_has_its_addresses() {
+        assert_eq!(index("lo").unwrap(), 1);
+        assert!(addresses("lo").unwrap().iter().all(IpAddr::is_loopback));
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_named() {
+        let error = addresses("nowhere0").unwrap_err();
+        assert_eq!(error.to_string(), "there is no interface nowhere0");
+    }
+}

@@ -1,0 +1,29 @@
+//! Loads the eBPF program.
+
+use std::mem::MaybeUninit;
+
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{ErrorKind, OpenObject, ProgramAttachType};
+
+use crate::skeleton::{DecapSkel, DecapSkelBuilder};
+use crate::{Error, Hook};
+
+/// Loads the variant for this hook into the kernel; `object` holds what libbpf knows of it.
+pub(crate) fn load(
+    object: &mut MaybeUninit<OpenObject>,
+    hook: Hook,
+) -> Result<DecapSkel<'_>, Error> {
+    let mut open = DecapSkelBuilder::default().open(object).map_err(Error::Load)?;
+    open.progs.decap_xdp.set_autoload(hook.is_xdp());
+    open.progs.decap_tc.set_autoload(!hook.is_xdp());
+    if hook == Hook::Tcx {
+        open.progs.decap_tc.set_attach_type(ProgramAttachType::TcxIngress);
+    }
+    open.load().map_err(|error| match error.kind() {
+        // The verifier's refusals are "permission denied" too.
+        ErrorKind::PermissionDenied if !nix::unistd::geteuid().is_root() => {
+            Error::NotPermitted(error)
+        }
+        _ => Error::Load(error),
+    })
+}

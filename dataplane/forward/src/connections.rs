@@ -1,0 +1,362 @@
+//! Which node a packet's flow has, or gets.
+
+use ahash::RandomState;
+use hashbrown::HashMap;
+
+use crate::BURST;
+use crate::cells::Cells;
+use crate::connection::{
+    Details, Displaced, Entry, Signal, Slot, State, Step, Table, View, freshest, step,
+};
+use crate::counters::{Counter, Counters};
+use crate::flow::Flow;
+use crate::hash::row;
+use crate::limit::{Limiter, SourceLimits};
+use crate::service::{Member, Service};
+use crate::tables::Tables;
+use crate::tick::Tick;
+
+/// A worker's connections: its own table, and the others' to ask.
+pub struct Connections {
+    table: Option<Table>,
+    siblings: Vec<View>,
+    /// When this process began: what it did not see before may be in another worker's table.
+    started: Tick,
+    workers: u32,
+    insertions: Limiter,
+    sources: HashMap<u16, SourceLimits, RandomState>,
+    /// Packets of known connections in this burst.
+    hits: u64,
+}
+
+/// What is asked about a packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) hash: u64,
+    /// Where the burst's lookup found it.
+    pub(crate) slot: Slot,
+    pub(crate) signal: Signal,
+}
+
+/// Where it is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    pub(crate) tables: &'a Tables,
+    pub(crate) counters: &'a Counters,
+    pub(crate) cells: &'a Cells,
+    pub(crate) now: Tick,
+    pub(crate) millis: u64,
+}
+
+/// The node that a packet goes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) node: u16,
+    pub(crate) member: Member,
+}
+
+impl Connections {
+    pub(crate) fn new(workers: u32) -> Self {
+        let limits = api::Limits::default();
+        Self {
+            table: None,
+            siblings: Vec::new(),
+            started: Tick::NEVER,
+            workers,
+            insertions: Limiter::new(limits.insertions, 1),
+            sources: HashMap::default(),
+            hits: 0,
+        }
+    }
+
+    /// Gives it its table, and those of the other workers. `now`: the process began.
+    pub fn open(&mut self, table: Table, siblings: Vec<View>, now: Tick) {
+        self.table = Some(table);
+        self.siblings = siblings;
+        self.started = now;
+    }
+
+    /// Lets all tables go.
+    pub fn close(&mut self) {
+        self.table = None;
+        self.siblings.clear();
+    }
+
+    /// Takes over a Snapshot's limits.
+    pub fn limit(&mut self, tables: &Tables) {
+        self.insertions.set_rate(tables.limits.insertions, 1);
+        let limited = tables.services.iter().filter_map(|s| Some((s.index, s.source_limit?)));
+        let mut before = std::mem::take(&mut self.sources);
+        for (service, rate) in limited {
+            let limits = match before.remove(&service) {
+                Some(mut limits) => {
+                    limits.set_rate(rate, self.workers);
+                    limits
+                }
+                None => SourceLimits::new(rate, self.workers),
+            };
+            self.sources.insert(service, limits);
+        }
+    }
+
+    /// Forgets what it knows of a node: its index names another one now.
+    pub fn forget_node(&mut self, node: u16) {
+        if let Some(table) = &mut self.table {
+            table.forget_node(node);
+        }
+    }
+
+    /// Connections in its table.
+    pub fn len(&self) -> usize {
+        self.table.as_ref().map_or(0, Table::len)
+    }
+
+    /// Whether it knows none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Looks all hashes of a burst up at once.
+    #[inline]
+    pub(crate) fn find(&mut self, hashes: &[u64]) -> [Slot; BURST] {
+        let mut found = [Slot::NONE; BURST];
+        if let Some(table) = &self.table {
+            for &hash in hashes {
+                table.prefetch(hash);
+            }
+            table.find_burst(hashes, &mut found[..hashes.len()]);
+        }
+        found
+    }
+
+    /// The node of the packet's flow, known or new.
+    ///
+    /// # Errors
+    /// Why the packet is to be dropped.
+    #[inline]
+    pub(crate) fn choose(
+        &mut self,
+        at: &At<'_>,
+        service: &Service,
+        asked: Asked,
+        flow: impl Fn() -> Flow,
+    ) -> Result<Chosen, Counter> {
+        if service.sources.is_some() && !service.serves(flow().source) {
+            return Err(Counter::SourceDenied);
+        }
+        if !service.track {
+            return by_row(at, service, asked.hash, &flow);
+        }
+        let Some(table) = &mut self.table else {
+            at.counters.add(Counter::NoTable, 1);
+            return by_row(at, service, asked.hash, &flow);
+        };
+        let known = table.entry(asked.slot, asked.hash, at.now);
+        let known = known.filter(|entry| entry.service == service.index);
+        if let Some(entry) = known
+            && let Step::Follow(changed) = step(known, asked.signal, at.now, &at.tables.idle)
+            && let Some(member) = service.holds(entry.node, at.now)
+        {
+            if let Some(changed) = changed {
+                table.store(asked.slot, changed);
+            }
+            self.hits += 1;
+            return Ok(Chosen { node: entry.node, member });
+        }
+        self.unknown(at, service, asked, &flow)
+    }
+
+    /// The same for a flow that the burst's lookup did not find, or whose node is gone.
+    #[cold]
+    #[inline(never)]
+    fn unknown(
+        &mut self,
+        at: &At<'_>,
+        service: &Service,
+        asked: Asked,
+        flow: &impl Fn() -> Flow,
+    ) -> Result<Chosen, Counter> {
+        let Some(table) = &mut self.table else {
+            return by_row(at, service, asked.hash, flow);
+        };
+        // An earlier packet of this burst may have brought or moved it.
+        let slot = table.find(asked.hash);
+        let known = table.entry(slot, asked.hash, at.now);
+        let known = known.filter(|entry| entry.service == service.index);
+        let mut record = match step(known, asked.signal, at.now, &at.tables.idle) {
+            Step::Follow(changed) => {
+                let entry = known.expect("only a known connection is followed");
+                if let Some(member) = service.holds(entry.node, at.now) {
+                    if let Some(changed) = changed {
+                        table.store(slot, changed);
+                    }
+                    self.hits += 1;
+                    return Ok(Chosen { node: entry.node, member });
+                }
+                at.counters.add(Counter::Rescheduled, 1);
+                changed.map(|changed| changed.state)
+            }
+            Step::Schedule { record } => record,
+        };
+        if known.is_none()
+            && let Some((copy, member)) = self.ask_siblings(at, service, asked, flow)
+        {
+            if let Step::Follow(Some(changed)) =
+                step(Some(copy), asked.signal, at.now, &at.tables.idle)
+            {
+                self.record(at, asked.hash, changed, member, flow);
+            }
+            return Ok(Chosen { node: copy.node, member });
+        }
+        let chosen = by_row(at, service, asked.hash, flow)?;
+        if record.is_some() && !self.may_record(at, service, flow) {
+            record = None;
+        }
+        let Some(state) = record else { return Ok(chosen) };
+        at.counters.add(Counter::NewFlow, 1);
+        at.cells.new_flow(chosen.member.cell);
+        let entry =
+            Entry { node: chosen.node, service: service.index, seen: at.now, state, once: true };
+        self.record(at, asked.hash, entry, chosen.member, flow);
+        Ok(chosen)
+    }
+
+    /// The connection in another worker's table, where Maglev alone could be wrong: the row has
+    /// changed its owner, or this process has begun, within the longest idle time.
+    fn ask_siblings(
+        &self,
+        at: &At<'_>,
+        service: &Service,
+        asked: Asked,
+        flow: &impl Fn() -> Flow,
+    ) -> Option<(Entry, Member)> {
+        let recent = |then: Tick| at.now.since(then) <= at.tables.longest_idle;
+        let changed = || {
+            let balance = service.balance.as_ref()?;
+            let rows = balance.maglev.rows();
+            Some(balance.changed(row(row_hash(at.tables, service, asked.hash, flow), rows)))
+        };
+        if self.siblings.is_empty() || asked.signal == Signal::Syn {
+            return None;
+        }
+        // Without a node for new flows, known ones are all there is.
+        if !recent(self.started) && !changed().is_none_or(recent) {
+            return None;
+        }
+        at.counters.add(Counter::SiblingAsked, 1);
+        let entry = freshest(&self.siblings, asked.hash, at.now)
+            .filter(|entry| entry.service == service.index)
+            .filter(|entry| !entry.expired(at.now, &at.tables.idle))?;
+        if self.table.as_ref().is_some_and(|table| table.is_forgotten(entry.node)) {
+            return None;
+        }
+        let member = service.holds(entry.node, at.now)?;
+        at.counters.add(Counter::SiblingHit, 1);
+        Some((entry, member))
+    }
+
+    /// Whether one more flow may be recorded; counted if not.
+    fn may_record(&mut self, at: &At<'_>, service: &Service, flow: &impl Fn() -> Flow) -> bool {
+        if let Some(sources) = self.sources.get_mut(&service.index) {
+            let verdict = sources.take(flow().source, at.millis);
+            if verdict.is_shared() {
+                at.counters.add(Counter::SourceTableFull, 1);
+            }
+            if !verdict.is_granted() {
+                at.counters.add(Counter::SourceCap, 1);
+                return false;
+            }
+        }
+        if self.insertions.take(at.millis) {
+            return true;
+        }
+        at.counters.add(Counter::InsertionCap, 1);
+        false
+    }
+
+    fn record(
+        &mut self,
+        at: &At<'_>,
+        hash: u64,
+        entry: Entry,
+        member: Member,
+        flow: &impl Fn() -> Flow,
+    ) {
+        let Some(table) = &mut self.table else { return };
+        let inserted = table.insert(hash, entry, at.now, &at.tables.idle);
+        if table.keeps_details() {
+            table.describe(inserted.slot, &Details::from(flow()));
+        }
+        at.cells.opened(member.cell);
+        if inserted.moved > 0 {
+            at.counters.add(Counter::EntryMoved, inserted.moved.into());
+        }
+        match inserted.displaced {
+            Displaced::Nothing => {}
+            Displaced::Replaced(gone) => close(at, &gone),
+            Displaced::Expired(gone) => {
+                at.counters.add(Counter::Expired, 1);
+                close(at, &gone);
+            }
+            Displaced::Evicted(gone) => {
+                let counter = match gone.state {
+                    _ if gone.once => Counter::EvictedOnce,
+                    State::Closing => Counter::EvictedClosing,
+                    State::Embryonic | State::Open | State::Udp => Counter::EvictedOpen,
+                };
+                at.counters.add(counter, 1);
+                close(at, &gone);
+            }
+        }
+    }
+
+    /// Looks at a few more buckets for entries that were idle for too long.
+    pub(crate) fn sweep(&mut self, at: &At<'_>, buckets: usize) {
+        if let Some(table) = &mut self.table {
+            table.sweep(at.now, &at.tables.idle, buckets, |entry| {
+                at.counters.add(Counter::Expired, 1);
+                close(at, &entry);
+            });
+        }
+    }
+
+    /// Counts the burst's packets of known connections.
+    pub(crate) fn count(&mut self, counters: &Counters) {
+        if self.hits > 0 {
+            counters.add(Counter::ConnectionHit, std::mem::take(&mut self.hits));
+        }
+    }
+}
+
+/// The owner of the flow's row.
+fn by_row(
+    at: &At<'_>,
+    service: &Service,
+    hash: u64,
+    flow: &impl Fn() -> Flow,
+) -> Result<Chosen, Counter> {
+    let balance = service.balance.as_ref().ok_or(Counter::NoNode)?;
+    let row = row(row_hash(at.tables, service, hash, flow), balance.maglev.rows());
+    let node = balance.maglev.owner(row);
+    let member = service.members.get(usize::from(node)).copied().unwrap_or(Member::NONE);
+    Ok(Chosen { node, member })
+}
+
+/// What chooses the row of a flow whose flow hash is `hash`.
+#[inline]
+pub(crate) fn row_hash(
+    tables: &Tables,
+    service: &Service,
+    hash: u64,
+    flow: &impl Fn() -> Flow,
+) -> u64 {
+    match service.hash {
+        api::Hash::FiveTuple => hash,
+        api::Hash::Source => tables.hasher.source(flow().source),
+    }
+}
+
+/// Counts that a connection is no longer recorded.
+fn close(at: &At<'_>, entry: &Entry) {
+    at.cells.closed(at.tables.cell(entry.service, entry.node));
+}

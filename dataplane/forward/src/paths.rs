@@ -1,0 +1,21 @@
+use crate::path::Path;
+use crate::validate::MAX_NODE;
+
+/// The way to every L7 node, for packets of either family.
+#[derive(Debug)]
+pub struct Paths(Box<[Option<Path>]>);
+
+impl Paths {
+    /// Asks `path` for each node index and family of the inner packet (`true`: IPv6). `None` where
+    /// there is no way.
+    pub fn new(mut path: impl FnMut(u16, bool) -> Option<Path>) -> Self {
+        let families = |node| [(node, false), (node, true)];
+        Self((0..=MAX_NODE).flat_map(families).map(|(node, ipv6)| path(node, ipv6)).collect())
+    }
+
+    /// The way of an inner packet to the node.
+    #[inline]
+    pub fn get(&self, node: u16, ipv6: bool) -> Option<&Path> {
+        self.0.get(usize::from(node) * 2 + usize::from(ipv6))?.as_ref()
+    }
+}

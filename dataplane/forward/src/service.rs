@@ -1,0 +1,275 @@
+//! The VIP table: which packets are ours, and which service takes them.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use api::Prefix;
+use hashbrown::HashMap;
+
+use crate::balance::Balance;
+use crate::cells::Cell;
+use crate::lpm::Lpm;
+use crate::tick::Tick;
+
+/// A service, as a worker needs it.
+#[derive(Debug)]
+pub struct Service {
+    /// Its number in connection entries, by its name.
+    pub index: u16,
+    /// Its name.
+    pub name: String,
+    /// The first of its VIPs: tells services of one name apart.
+    pub first_vip: Prefix,
+    /// What chooses the row.
+    pub hash: api::Hash,
+    /// Whether flows are remembered.
+    pub track: bool,
+    /// Who gets new flows. Absent if no node takes any.
+    pub balance: Option<Arc<Balance>>,
+    /// By node index. A node that is not in the service has no [`Member`], or one that is gone.
+    pub members: Box<[Member]>,
+    /// Whether a source is served, if not all are.
+    pub sources: Option<Lpm<bool>>,
+    /// Cap on the flows that are recorded of a source prefix.
+    pub source_limit: Option<api::Rate>,
+    /// Whether packets that no service takes are answered.
+    pub answer_unknown: bool,
+}
+
+/// A node's part in a service.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// The flows it has go to other nodes from this tick on.
+    pub release: Tick,
+    /// Where its traffic is counted.
+    pub cell: Cell,
+}
+
+impl Member {
+    /// Of a node that is not in the service.
+    pub const NONE: Self = Self { release: Tick::new(0), cell: Cell::OVERFLOW };
+}
+
+impl Service {
+    /// The node's part, if flows that it has stay with it.
+    #[inline]
+    pub fn holds(&self, node: u16, now: Tick) -> Option<Member> {
+        self.members.get(usize::from(node)).copied().filter(|member| now < member.release)
+    }
+
+    /// Whether packets from `source` are taken.
+    #[inline]
+    pub fn serves(&self, source: IpAddr) -> bool {
+        match &self.sources {
+            None => true,
+            Some(sources) => sources.lookup(source).unwrap_or(false),
+        }
+    }
+}
+
+/// What the table says of a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The service of this number takes it.
+    Service(u32),
+    /// A VIP, but no service takes this protocol or port. `answer`: tell the sender.
+    Unknown {
+        /// Whether a service of this VIP asks for an answer.
+        answer: bool,
+    },
+    /// Not a VIP.
+    Elsewhere,
+}
+
+/// Every VIP with its ports.
+#[derive(Debug, Default)]
+pub struct Vips {
+    /// The common case, one lookup: address, port and protocol packed.
+    exact4: HashMap<u64, u32, RandomState>,
+    exact6: HashMap<(u128, u32), u32, RandomState>,
+    /// Every VIP or VIP prefix -> its number in `places`.
+    prefixes: Lpm<u32>,
+    places: Vec<Place>,
+}
+
+/// A VIP, or a prefix of them, and what is not one port alone.
+#[derive(Debug)]
+struct Place {
+    prefix: Prefix,
+    /// The next shorter one that contains it.
+    parent: Option<u32>,
+    ports: Vec<PortRange>,
+    answer: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PortRange {
+    protocol: u8,
+    first: u16,
+    last: u16,
+    service: u32,
+}
+
+/// Address and port as they lie in the packet, and the protocol, in one word.
+#[inline]
+pub const fn key4(address: u32, port: u16, protocol: u8) -> u64 {
+    address as u64 | (port as u64) << 32 | (protocol as u64) << 48
+}
+
+impl Vips {
+    /// The table of these services, numbered in their order.
+    pub fn new(services: &[api::Service]) -> Self {
+        let mut vips = Self::default();
+        let mut prefixes: Vec<Prefix> = services.iter().flat_map(|s| s.vips.clone()).collect();
+        prefixes.sort_by_key(|prefix| (Reverse(prefix.length()), prefix.address()));
+        prefixes.dedup();
+        let place = |&prefix: &Prefix| {
+            let shorter = prefixes.partition_point(|p| p.length() >= prefix.length());
+            let parent = (shorter..prefixes.len())
+                .find(|&i| prefixes[i].contains(prefix.address()))
+                .map(|i| i as u32);
+            Place { prefix, parent, ports: Vec::new(), answer: false }
+        };
+        vips.places = prefixes.iter().map(place).collect();
+        let numbers: HashMap<Prefix, usize, RandomState> = prefixes.into_iter().zip(0..).collect();
+        for (number, service) in (0_u32..).zip(services) {
+            for vip in &service.vips {
+                vips.add(numbers[vip], service, number);
+            }
+        }
+        for place in &mut vips.places {
+            // A single port before a range, a range before any port.
+            place.ports.sort_by_key(|ports| ports.last - ports.first);
+        }
+        vips.prefixes =
+            Lpm::new((0..).zip(&vips.places).map(|(i, place): (u32, _)| (place.prefix, i)));
+        vips
+    }
+
+    fn add(&mut self, place: usize, service: &api::Service, number: u32) {
+        let protocol = service.protocol.number();
+        let ranges: Vec<(u16, u16)> = match &service.ports {
+            api::Ports::List(ports) => ports.iter().map(|&port| (port, port)).collect(),
+            &api::Ports::Range(first, last) => vec![(first, last)],
+            api::Ports::Any => vec![(0, u16::MAX)],
+        };
+        let vip = self.places[place].prefix;
+        self.places[place].answer |= service.answer_unknown;
+        for (first, last) in ranges {
+            let range = PortRange { protocol, first, last, service: number };
+            self.places[place].ports.push(range);
+            if vip.is_host() && first == last {
+                self.add_exact(vip.address(), first, protocol, number);
+            }
+        }
+    }
+
+    fn add_exact(&mut self, address: IpAddr, port: u16, protocol: u8, number: u32) {
+        match address {
+            IpAddr::V4(v4) => {
+                let key = key4(u32::from_le_bytes(v4.octets()), port.to_be(), protocol);
+                self.exact4.insert(key, number);
+            }
+            IpAddr::V6(v6) => {
+                let key = (u128::from_le_bytes(v6.octets()), key6(port.to_be(), protocol));
+                self.exact6.insert(key, number);
+            }
+        }
+    }
+
+    /// The service of an IPv4 address, port and protocol that were named one by one: `key` is [`key4`]
+    /// of the packet's bytes read as little-endian numbers.
+    #[inline]
+    pub fn exact4(&self, key: u64) -> Option<u32> {
+        self.exact4.get(&key).copied()
+    }
+
+    /// The same for IPv6.
+    #[inline]
+    pub fn exact6(&self, address: u128, port: u16, protocol: u8) -> Option<u32> {
+        self.exact6.get(&(address, key6(port, protocol))).copied()
+    }
+
+    /// What is to be done with a packet to this destination.
+    pub fn lookup(&self, address: IpAddr, port: u16, protocol: u8) -> Destination {
+        let Some(nearest) = self.prefixes.lookup(address) else {
+            return Destination::Elsewhere;
+        };
+        let mut answer = false;
+        let mut next = Some(nearest);
+        while let Some(place) = next.and_then(|i| self.places.get(i as usize)) {
+            let taken = place.ports.iter().find(|ports| {
+                ports.protocol == protocol && (ports.first..=ports.last).contains(&port)
+            });
+            if let Some(ports) = taken {
+                return Destination::Service(ports.service);
+            }
+            answer |= place.answer;
+            next = place.parent;
+        }
+        Destination::Unknown { answer }
+    }
+
+    /// Whether it is a VIP.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.prefixes.lookup(address).is_some()
+    }
+}
+
+#[inline]
+const fn key6(port: u16, protocol: u8) -> u32 {
+    port as u32 | (protocol as u32) << 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(vips: &[&str], protocol: &str, ports: &str) -> api::Service {
+        let vips: Vec<_> = vips.iter().map(|vip| format!("{vip:?}")).collect();
+        serde_json::from_str(&format!(
+            r#"{{"name": "s", "vips": [{}], "protocol": "{protocol}", "ports": {ports}, "nodes": []}}"#,
+            vips.join(",")
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_nearest_match_takes_the_packet() {
+        let vips = Vips::new(&[
+            service(&["198.51.100.1", "2001:db8::1"], "tcp", r#"{"list": [80, 443]}"#),
+            service(&["198.51.100.1"], "tcp", r#"{"range": [400, 500]}"#),
+            service(&["198.51.100.0/24"], "tcp", r#""any""#),
+            service(&["198.51.100.1"], "udp", r#""any""#),
+        ]);
+        let at = |address: &str, port, protocol| vips.lookup(address.parse().unwrap(), port, protocol);
+        assert_eq!(at("198.51.100.1", 80, 6), Destination::Service(0));
+        assert_eq!(at("198.51.100.1", 443, 6), Destination::Service(0));
+        assert_eq!(at("198.51.100.1", 444, 6), Destination::Service(1));
+        assert_eq!(at("198.51.100.1", 22, 6), Destination::Service(2));
+        assert_eq!(at("198.51.100.9", 80, 6), Destination::Service(2));
+        assert_eq!(at("198.51.100.1", 53, 17), Destination::Service(3));
+        assert_eq!(at("198.51.100.9", 53, 17), Destination::Unknown { answer: false });
+        assert_eq!(at("198.51.101.1", 80, 6), Destination::Elsewhere);
+        assert_eq!(at("2001:db8::1", 443, 6), Destination::Service(0));
+        assert_eq!(at("2001:db8::1", 22, 6), Destination::Unknown { answer: false });
+        assert_eq!(at("2001:db8::2", 443, 6), Destination::Elsewhere);
+    }
+
+    #[test]
+    fn the_short_cut_agrees_with_the_whole_lookup() {
+        let vips = Vips::new(&[service(
+            &["198.51.100.1", "2001:db8::1"],
+            "tcp",
+            r#"{"list": [80]}"#,
+        )]);
+        let v4 = u32::from_le_bytes([198, 51, 100, 1]);
+        assert_eq!(vips.exact4(key4(v4, 80_u16.to_be(), 6)), Some(0));
+        assert_eq!(vips.exact4(key4(v4, 80_u16.to_be(), 17)), None);
+        let v6 = u128::from_le_bytes("2001:db8::1".parse::<std::net::Ipv6Addr>().unwrap().octets());
+        assert_eq!(vips.exact6(v6, 80_u16.to_be(), 6), Some(0));
+        assert_eq!(vips.exact6(v6, 81_u16.to_be(), 6), None);
+    }
+}

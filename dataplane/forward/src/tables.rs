@@ -1,0 +1,228 @@
+//! A Snapshot as the workers use it: immutable, shared, replaced as a whole.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use api::{HashKey, Release, Snapshot, State};
+use hashbrown::HashMap;
+
+use crate::balance::{Balance, Key};
+use crate::cells::{Cell, CellNumbers};
+use crate::connection::Idle;
+use crate::hash::Hasher;
+use crate::lpm::Lpm;
+use crate::service::{Member, Service, Vips};
+use crate::tick::Tick;
+use crate::validate::{MAX_NODE, problems};
+
+/// What a Snapshot says, ready for the workers.
+#[derive(Debug)]
+pub struct Tables {
+    /// Its number.
+    pub generation: u64,
+    /// The site's flow hash.
+    pub hasher: Hasher,
+    /// Which packets are for which service.
+    pub vips: Vips,
+    /// The services, in the Snapshot's order.
+    pub services: Vec<Service>,
+    /// The L7 nodes, by index.
+    pub nodes: Vec<Option<Node>>,
+    /// This node's own addresses.
+    pub own: Vec<IpAddr>,
+    /// Rates above which packets are dropped.
+    pub limits: api::Limits,
+    /// How long connections are remembered.
+    pub idle: Idle,
+    /// The longest of these times, in ticks.
+    pub longest_idle: u32,
+    /// Service number by index.
+    by_index: Vec<Option<u32>>,
+    routers: Lpm<()>,
+    management: Lpm<()>,
+    /// First port, last port, node; by first port.
+    probes: Vec<(u16, u16, u16)>,
+}
+
+/// An L7 node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Where it takes tunnelled packets.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What the tables need from outside to number things.
+pub struct Numbers<'a> {
+    /// The number of a service, by its name, for the life of the connection table. `None` if there
+    /// are no more numbers.
+    pub service: &'a mut dyn FnMut(&str) -> Option<u16>,
+    /// Cells of service and node.
+    pub cells: &'a mut CellNumbers,
+}
+
+impl Tables {
+    /// The tables of `snapshot`. Maglev tables that `previous` has already are shared with it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the Snapshot; nothing was numbered then.
+    pub fn build(
+        snapshot: &Snapshot,
+        key: HashKey,
+        previous: Option<&Self>,
+        numbers: &mut Numbers<'_>,
+        now: Tick,
+    ) -> Result<Self, Vec<String>> {
+        let problems = problems(snapshot);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let hasher = Hasher::new(key.bytes());
+        let previous = previous.filter(|p| p.hasher.fingerprint() == hasher.fingerprint());
+        let mut balances: HashMap<Key, Option<Arc<Balance>>, ahash::RandomState> = HashMap::default();
+        let mut services = Vec::with_capacity(snapshot.services.len());
+        for service in &snapshot.services {
+            let index = (numbers.service)(&service.name).ok_or_else(|| {
+                vec![format!("service {}: there are too many services", service.name)]
+            })?;
+            let key = Key::of(service, &snapshot.nodes);
+            let balance = balances
+                .entry(key)
+                .or_insert_with_key(|key| {
+                    let before = previous.and_then(|p| p.balance_before(service));
+                    Balance::build(key.clone(), &hasher, before, now)
+                })
+                .clone();
+            services.push(build(service, index, balance, numbers.cells));
+        }
+        let mut by_index = Vec::new();
+        for (number, service) in (0..).zip(&services) {
+            let index = usize::from(service.index);
+            by_index.resize(by_index.len().max(index + 1), None);
+            by_index[index].get_or_insert(number);
+        }
+        let mut nodes = vec![None; usize::from(MAX_NODE) + 1];
+        for node in &snapshot.nodes {
+            nodes[usize::from(node.index)] =
+                Some(Node { name: node.name.clone(), addresses: node.addresses.clone() });
+        }
+        let mut probes: Vec<_> = snapshot
+            .nodes
+            .iter()
+            .filter_map(|node| node.probe_ports.map(|p| (p.first, p.last, node.index)))
+            .collect();
+        probes.sort_unstable();
+        Ok(Self {
+            generation: snapshot.generation,
+            hasher,
+            vips: Vips::new(&snapshot.services),
+            services,
+            nodes,
+            own: snapshot.addresses.clone(),
+            limits: snapshot.limits,
+            idle: Idle::new(&snapshot.idle),
+            longest_idle: Tick::count(snapshot.idle.longest()),
+            by_index,
+            routers: Lpm::new(snapshot.routers.iter().map(|&prefix| (prefix, ()))),
+            management: Lpm::new(snapshot.management.iter().map(|&prefix| (prefix, ()))),
+            probes,
+        })
+    }
+
+    /// The Maglev table that the service had: of the same name and first VIP, or else of the name.
+    fn balance_before(&self, service: &api::Service) -> Option<&Arc<Balance>> {
+        let named = || self.services.iter().filter(|before| before.name == service.name);
+        let same_vip = named().find(|before| service.vips.first() == Some(&before.first_vip));
+        same_vip.or_else(|| named().next())?.balance.as_ref()
+    }
+
+    /// A service by its index in connection entries.
+    pub fn by_index(&self, index: u16) -> Option<&Service> {
+        let number = self.by_index.get(usize::from(index)).copied().flatten()?;
+        self.services.get(number as usize)
+    }
+
+    /// Where the traffic of a service's node is counted.
+    pub(crate) fn cell(&self, service: u16, node: u16) -> Cell {
+        let member = self.by_index(service).and_then(|s| s.members.get(usize::from(node)));
+        member.map_or(Cell::OVERFLOW, |member| member.cell)
+    }
+
+    /// The L7 node of this index.
+    pub fn node(&self, index: u16) -> Option<&Node> {
+        self.nodes.get(usize::from(index))?.as_ref()
+    }
+
+    /// The node that probes from this source port are for.
+    pub fn probed(&self, port: u16) -> Option<u16> {
+        let next = self.probes.partition_point(|&(first, ..)| first <= port);
+        let &(_, last, node) = self.probes.get(next.checked_sub(1)?)?;
+        (port <= last).then_some(node)
+    }
+
+    /// Whether a router of the site has this address.
+    pub fn is_router(&self, address: IpAddr) -> bool {
+        self.routers.lookup(address).is_some()
+    }
+
+    /// Whether operators come from this address.
+    pub fn is_management(&self, address: IpAddr) -> bool {
+        self.management.lookup(address).is_some()
+    }
+
+    /// The address that packets of this family are tunnelled to, and the one they are tunnelled from:
+    /// over their own family where both ends have it, else over the other.
+    pub fn tunnel(&self, node: u16, ipv6: bool) -> Option<(IpAddr, IpAddr)> {
+        let node = self.node(node)?;
+        [ipv6, !ipv6].into_iter().find_map(|family| {
+            let of_family = |a: &&IpAddr| a.is_ipv6() == family;
+            let to = node.addresses.iter().find(of_family)?;
+            let from = self.own.iter().find(of_family)?;
+            Some((*from, *to))
+        })
+    }
+}
+
+fn build(
+    service: &api::Service,
+    index: u16,
+    balance: Option<Arc<Balance>>,
+    cells: &mut CellNumbers,
+) -> Service {
+    let size = service.nodes.iter().map(|member| usize::from(member.node) + 1).max().unwrap_or(0);
+    let mut members = vec![Member::NONE; size].into_boxed_slice();
+    for member in &service.nodes {
+        let release = match (member.state, member.release) {
+            (State::Down | State::Maintenance, Release::At(ms)) => {
+                Tick::from_boot_ms(ms.saturating_add(Tick::MILLIS - 1))
+            }
+            (State::Down | State::Maintenance, Release::Never)
+            | (State::Up | State::Joining | State::Drain, _) => Tick::NEVER,
+        };
+        let cell: Cell = cells.number(index, member.node);
+        members[usize::from(member.node)] = Member { release, cell };
+    }
+    let listed = |prefixes: &[api::Prefix], served| {
+        prefixes.iter().map(move |&prefix| (prefix, served)).collect::<Vec<_>>()
+    };
+    let sources = (!service.allow.is_empty() || !service.deny.is_empty()).then(|| {
+        // Without an allow-list everybody who is not denied is served. An address in both lists
+        // with one length is denied: the later entry wins.
+        let everybody = ["0.0.0.0/0", "::/0"].map(|p| p.parse().expect("a prefix of length 0"));
+        let rest = if service.allow.is_empty() { listed(&everybody, true) } else { Vec::new() };
+        Lpm::new([rest, listed(&service.allow, true), listed(&service.deny, false)].concat())
+    });
+    Service {
+        index,
+        name: service.name.clone(),
+        first_vip: service.vips[0],
+        hash: service.hash,
+        track: service.track,
+        balance,
+        members,
+        sources,
+        source_limit: service.source_limit,
+        answer_unknown: service.answer_unknown,
+    }
+}

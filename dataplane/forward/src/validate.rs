@@ -1,0 +1,201 @@
+//! Whether a Snapshot can be put in force: everything that is wrong with it, at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use api::{Member, Node, Ports, Release, Service, Snapshot, State};
+
+use crate::maglev::is_prime;
+
+/// Longest name of a node or service in bytes: what the table file has room for.
+pub const MAX_NAME: usize = 63;
+/// Highest node index.
+pub const MAX_NODE: u16 = 1023;
+/// Most rows of a Maglev table.
+pub const MAX_ROWS: u32 = 1 << 24;
+
+/// What is wrong with the Snapshot; nothing if it can be put in force.
+pub fn problems(snapshot: &Snapshot) -> Vec<String> {
+    let mut problems = Problems::default();
+    problems.own_addresses(&snapshot.addresses);
+    problems.nodes(snapshot);
+    for (i, service) in snapshot.services.iter().enumerate() {
+        problems.service(&format!("services[{i}] ({})", service.name), service, snapshot);
+    }
+    problems.overlaps(&snapshot.services);
+    problems.0
+}
+
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, place: &str, text: impl AsRef<str>) {
+        self.0.push(format!("{place}: {}", text.as_ref()));
+    }
+
+    fn own_addresses(&mut self, addresses: &[IpAddr]) {
+        if addresses.is_empty() {
+            self.add("addresses", "the node needs an address of its own to tunnel from");
+        }
+        self.one_per_family("addresses", addresses);
+    }
+
+    fn one_per_family(&mut self, place: &str, addresses: &[IpAddr]) {
+        for family in [IpAddr::is_ipv4, IpAddr::is_ipv6] {
+            if addresses.iter().filter(|a| family(a)).count() > 1 {
+                self.add(place, "at most one address per family");
+            }
+        }
+        for address in addresses {
+            if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
+                self.add(place, format!("{address} is not an address that a host can have"));
+            }
+        }
+    }
+
+    fn name(&mut self, place: &str, name: &str) {
+        if name.is_empty() || name.len() > MAX_NAME {
+            self.add(place, format!("a name has 1 to {MAX_NAME} bytes"));
+        }
+    }
+
+    fn nodes(&mut self, snapshot: &Snapshot) {
+        let (mut names, mut indices) = (BTreeSet::new(), BTreeMap::new());
+        let mut blocks: Vec<(&Node, api::ProbePorts)> = Vec::new();
+        for (i, node) in snapshot.nodes.iter().enumerate() {
+            let place = format!("nodes[{i}] ({})", node.name);
+            self.name(&place, &node.name);
+            if !names.insert(&node.name) {
+                self.add(&place, "another node has this name");
+            }
+            if !(1..=MAX_NODE).contains(&node.index) {
+                self.add(&place, format!("index {}: it is 1 to {MAX_NODE}", node.index));
+            }
+            if let Some(other) = indices.insert(node.index, &node.name) {
+                self.add(&place, format!("index {} is that of {other}", node.index));
+            }
+            self.node_addresses(&place, node, snapshot);
+            if let Some(ports) = node.probe_ports {
+                if ports.first > ports.last || ports.first == 0 {
+                    self.add(&place, "probe_ports: first is at least 1 and not above last");
+                }
+                for (other, taken) in &blocks {
+                    if ports.first <= taken.last && taken.first <= ports.last {
+                        self.add(&place, format!("probe_ports overlap those of {}", other.name));
+                    }
+                }
+                blocks.push((node, ports));
+            }
+        }
+    }
+
+    fn node_addresses(&mut self, place: &str, node: &Node, snapshot: &Snapshot) {
+        self.one_per_family(place, &node.addresses);
+        for &address in &node.addresses {
+            if snapshot.addresses.contains(&address) {
+                self.add(place, format!("{address} is this L4 node's own address"));
+            }
+            let service =
+                snapshot.services.iter().find(|s| s.vips.iter().any(|vip| vip.contains(address)));
+            if let Some(service) = service {
+                self.add(place, format!("{address} is a VIP of service {}", service.name));
+            }
+        }
+        let reachable = |family: fn(&IpAddr) -> bool| {
+            node.addresses.iter().any(family) && snapshot.addresses.iter().any(family)
+        };
+        if !reachable(IpAddr::is_ipv4) && !reachable(IpAddr::is_ipv6) {
+            self.add(place, "it has no address of a family in which this L4 node has one");
+        }
+    }
+
+    fn service(&mut self, place: &str, service: &Service, snapshot: &Snapshot) {
+        self.name(place, &service.name);
+        if service.vips.is_empty() {
+            self.add(place, "vips: a service needs at least one");
+        }
+        for vip in &service.vips {
+            if let Some(own) = snapshot.addresses.iter().find(|&&a| vip.contains(a)) {
+                self.add(place, format!("VIP {vip}: {own} is this L4 node's own address"));
+            }
+            if vip.address().is_multicast() || (vip.is_host() && vip.address().is_unspecified()) {
+                self.add(place, format!("VIP {vip} is not an address that a host can have"));
+            }
+        }
+        match &service.ports {
+            Ports::List(ports) if ports.is_empty() => {
+                self.add(place, "ports: the list is empty; write \"any\" for every port");
+            }
+            Ports::List(ports) => {
+                let distinct: BTreeSet<_> = ports.iter().collect();
+                if distinct.len() < ports.len() {
+                    self.add(place, "ports: one is named twice");
+                }
+                if ports.contains(&0) {
+                    self.add(place, "ports: there is no port 0");
+                }
+            }
+            Ports::Range(first, last) if first > last => {
+                self.add(place, format!("ports: {first} is above {last}"));
+            }
+            Ports::Range(..) | Ports::Any => {}
+        }
+        if service.rows > MAX_ROWS || !is_prime(service.rows) {
+            let rows = service.rows;
+            self.add(place, format!("rows: {rows} is not a prime up to {MAX_ROWS}; use 65537"));
+        }
+        self.members(place, &service.nodes, snapshot);
+    }
+
+    fn members(&mut self, place: &str, members: &[Member], snapshot: &Snapshot) {
+        let mut seen = BTreeSet::new();
+        for member in members {
+            if !snapshot.nodes.iter().any(|node| node.index == member.node) {
+                self.add(place, format!("no node has index {}", member.node));
+            }
+            if !seen.insert(member.node) {
+                self.add(place, format!("node {} is named twice", member.node));
+            }
+            let may_release = matches!(member.state, State::Down | State::Maintenance);
+            if member.release != Release::Never && !may_release {
+                let text = "release is for the states down and maintenance";
+                self.add(place, format!("node {}: {text}", member.node));
+            }
+        }
+    }
+
+    /// Two services may not claim one port of one VIP in the same way: a single port goes before a
+    /// range, a range before `any`, but nothing decides between two of a kind.
+    fn overlaps(&mut self, services: &[Service]) {
+        let mut claims: BTreeMap<_, Vec<(u16, u16, usize)>> = BTreeMap::new();
+        for (i, service) in services.iter().enumerate() {
+            for vip in &service.vips {
+                let key = |kind: u8| (*vip, service.protocol.number(), kind);
+                match &service.ports {
+                    Ports::List(ports) => {
+                        let mine = ports.iter().map(|&port| (port, port, i));
+                        claims.entry(key(0)).or_default().extend(mine);
+                    }
+                    &Ports::Range(first, last) => {
+                        claims.entry(key(1)).or_default().push((first, last, i));
+                    }
+                    Ports::Any => claims.entry(key(2)).or_default().push((0, u16::MAX, i)),
+                }
+            }
+        }
+        for ((vip, ..), mut claimed) in claims {
+            claimed.sort_unstable();
+            for pair in claimed.windows(2) {
+                let [(_, last, a), (first, _, b)] = [pair[0], pair[1]];
+                if first <= last && a != b {
+                    let (a, b) = (&services[a].name, &services[b].name);
+                    self.add("services", format!("{a} and {b} both claim port {first} of {vip}"));
+                } else if first <= last {
+                    let name = &services[a].name;
+                    self.add("services", format!("{name} names VIP {vip} twice"));
+                }
+            }
+        }
+    }
+}

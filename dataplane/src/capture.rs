@@ -1,0 +1,108 @@
+//! Packets for an operator to look at, as they came, each with what became of it.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use api::{CaptureFilter, Captured};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use capsule::Packet;
+use crossbeam::queue::ArrayQueue;
+use forward::{BURST, Counter, Verdict};
+use packet::{Frame, summarize};
+
+use crate::clock::unix_nanos;
+
+/// What a capture wants, and what workers have found for it. Workers never wait for it.
+pub(crate) struct Watch {
+    filter: CaptureFilter,
+    found: ArrayQueue<Captured>,
+    missed: AtomicU64,
+    vlan: bool,
+}
+
+/// Packets of a burst that may be wanted: copies, as forwarding rewrites them.
+pub(crate) struct Seen(Vec<(usize, u32, Vec<u8>)>);
+
+impl Watch {
+    /// For this filter, whose `packets` is the most that are kept.
+    pub(crate) fn new(filter: CaptureFilter, vlan: bool) -> Self {
+        let room = filter.packets.clamp(1, api::MAX_CAPTURE) as usize;
+        Self { filter, found: ArrayQueue::new(room), missed: AtomicU64::new(0), vlan }
+    }
+
+    /// Copies those packets whose addresses and ports match.
+    pub(crate) fn look(&self, packets: &[Packet]) -> Seen {
+        let wanted = packets.iter().enumerate().filter(|(_, packet)| self.matches(*packet));
+        let copy = |(i, packet): (usize, &Packet)| {
+            let mut bytes = vec![0; packet.total_len().min(self.filter.snap_length.into())];
+            packet.copy_to(0, &mut bytes);
+            (i, packet.total_len() as u32, bytes)
+        };
+        Seen(wanted.map(copy).collect())
+    }
+
+    fn matches(&self, frame: &impl Frame) -> bool {
+        let CaptureFilter { source, destination, source_port, destination_port, .. } = &self.filter;
+        if source.is_none()
+            && destination.is_none()
+            && source_port.is_none()
+            && destination_port.is_none()
+        {
+            return true;
+        }
+        let l3 = if self.vlan { 18 } else { 14 };
+        let Ok(packet) = summarize(frame.bytes(), l3, frame.total_len()) else { return false };
+        source.is_none_or(|prefix| prefix.contains(packet.source))
+            && destination.is_none_or(|prefix| prefix.contains(packet.destination))
+            && source_port.is_none_or(|port| port == packet.source_port)
+            && destination_port.is_none_or(|port| port == packet.destination_port)
+    }
+
+    /// Keeps those whose verdict is wanted.
+    pub(crate) fn report(&self, worker: usize, seen: Seen, verdicts: &[Verdict; BURST]) {
+        for (i, length, bytes) in seen.0 {
+            let verdict = verdicts[i];
+            let counter = verdict.counter();
+            let dropped = matches!(verdict, Verdict::Drop(_));
+            let wanted = self.filter.reason.as_deref().is_none_or(|name| name == counter.name());
+            if !wanted || (self.filter.dropped && !dropped) {
+                continue;
+            }
+            let captured = Captured {
+                time_ns: unix_nanos(),
+                worker,
+                reason: counter.name().into(),
+                length,
+                data: STANDARD.encode(bytes),
+            };
+            if self.found.push(captured).is_err() {
+                self.missed.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// Whether as many were found as were asked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.is_full()
+    }
+
+    /// What was found, and how many more matched while there was no room.
+    pub(crate) fn take(&self) -> (Vec<Captured>, u64) {
+        let found = std::iter::from_fn(|| self.found.pop()).collect();
+        (found, self.missed.load(Relaxed))
+    }
+}
+
+/// Why a filter can match nothing.
+pub(crate) fn problem(filter: &CaptureFilter) -> Option<String> {
+    if let Some(reason) = &filter.reason
+        && !Counter::ALL.iter().any(|counter| counter.name() == reason)
+    {
+        return Some(format!("reason `{reason}`: no counter has this name; `stats` shows them"));
+    }
+    let most = api::MAX_CAPTURE;
+    if !(1..=most).contains(&filter.packets) {
+        return Some(format!("packets: 1 to {most}; ask again for more"));
+    }
+    (filter.timeout_ms > 60_000).then(|| "timeout_ms: at most 60000; ask again for more".into())
+}

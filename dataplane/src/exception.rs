@@ -1,0 +1,145 @@
+//! The way to the kernel and back, of one worker on one port.
+//!
+//! Each class of packets has a queue and a limit of its own, so a flood of one never starves
+//! another. The exception port may have fewer queues than there are workers: the others reach it
+//! by bounded rings through the worker that has a queue.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use capsule::{Burst, Packet, RxQueue, TxQueue};
+use crossbeam::queue::ArrayQueue;
+use forward::{Class, Counter, Counters, Limiter};
+
+/// Packets of one class that wait for the exception port.
+const WAITING: usize = 128;
+/// Packets that wait for another worker to take them to the exception port.
+pub(crate) const RING: usize = 256;
+/// Packets for the kernel in one turn of the loop: each is a system call on a tap.
+const TURN: usize = 16;
+
+/// A ring of packets from one worker to the one that has the exception port's queue.
+pub(crate) type Ring = Arc<ArrayQueue<(Packet, Class)>>;
+
+/// How a worker reaches the exception port.
+pub(crate) enum Link {
+    /// It has a queue of it, and takes along what comes from the rings.
+    Queue {
+        /// What the kernel sends.
+        receive: RxQueue,
+        /// What the kernel gets.
+        transmit: TxQueue,
+        /// Other workers' packets.
+        rings: Vec<Ring>,
+    },
+    /// Another worker has.
+    Ring(Ring),
+    /// There is no exception port.
+    None,
+}
+
+/// A worker's exception path.
+pub(crate) struct Exception {
+    link: Link,
+    classes: [Queue; Class::ALL.len()],
+    /// Taken from the queues, not yet by the port.
+    leaving: Burst,
+    leaving_classes: VecDeque<Class>,
+    workers: u32,
+}
+
+struct Queue {
+    packets: VecDeque<Packet>,
+    limit: Limiter,
+}
+
+impl Exception {
+    /// With the default limits, of which this worker has its share.
+    pub(crate) fn new(link: Link, workers: u32) -> Self {
+        let limits = api::Limits::default();
+        let classes = Class::ALL.map(|class| Queue {
+            packets: VecDeque::with_capacity(WAITING),
+            limit: Limiter::new(class.rate(&limits), workers),
+        });
+        let leaving_classes = VecDeque::with_capacity(Burst::SIZE);
+        Self { link, classes, leaving: Burst::new(), leaving_classes, workers }
+    }
+
+    /// Takes over a Snapshot's limits.
+    pub(crate) fn limit(&mut self, limits: &api::Limits) {
+        for (queue, class) in self.classes.iter_mut().zip(Class::ALL) {
+            queue.limit.set_rate(class.rate(limits), self.workers);
+        }
+    }
+
+    /// Puts a packet into its class's queue, or drops it and counts why.
+    pub(crate) fn punt(&mut self, packet: Packet, class: Class, millis: u64, counters: &Counters) {
+        if let Link::None = self.link {
+            counters.add(Counter::NoException, 1);
+            return;
+        }
+        let queue = &mut self.classes[class as usize];
+        if queue.packets.len() >= WAITING || !queue.limit.take(millis) {
+            counters.add(class.limited(), 1);
+            return;
+        }
+        queue.packets.push_back(packet);
+    }
+
+    /// Moves what waits towards the kernel, the most urgent class first.
+    pub(crate) fn send(&mut self, counters: &Counters) {
+        match &mut self.link {
+            Link::Queue { transmit, rings, .. } => {
+                let mut others = rings.iter().filter_map(|ring| ring.pop());
+                while self.leaving_classes.len() < TURN {
+                    let waiting = take(&mut self.classes).or_else(|| others.next());
+                    let Some((packet, class)) = waiting else { break };
+                    if self.leaving.push(packet).is_err() {
+                        break;
+                    }
+                    self.leaving_classes.push_back(class);
+                }
+                if self.leaving.is_empty() {
+                    return;
+                }
+                transmit.send(&mut self.leaving);
+                let taken = self.leaving_classes.len() - usize::from(self.leaving.len());
+                for class in self.leaving_classes.drain(..taken) {
+                    counters.add(class.given(), 1);
+                }
+            }
+            Link::Ring(ring) => {
+                while let Some((packet, class)) = take(&mut self.classes) {
+                    match ring.push((packet, class)) {
+                        Ok(()) => {}
+                        Err(_) => counters.add(Counter::ExceptionFull, 1),
+                    }
+                }
+            }
+            Link::None => {}
+        }
+    }
+
+    /// Adds to the burst what the kernel sends.
+    pub(crate) fn receive(&mut self, burst: &mut Burst) {
+        if let Link::Queue { receive, .. } = &mut self.link {
+            receive.receive(burst);
+        }
+    }
+
+    /// Whether packets wait here.
+    pub(crate) fn is_busy(&self) -> bool {
+        let rings = match &self.link {
+            Link::Queue { rings, .. } => rings.iter().any(|ring| !ring.is_empty()),
+            Link::Ring(_) | Link::None => false,
+        };
+        rings || !self.leaving.is_empty() || self.classes.iter().any(|q| !q.packets.is_empty())
+    }
+}
+
+fn take(classes: &mut [Queue]) -> Option<(Packet, Class)> {
+    classes
+        .iter_mut()
+        .zip(Class::ALL)
+        .find_map(|(queue, class)| Some((queue.packets.pop_front()?, class)))
+}

@@ -1,0 +1,222 @@
+//! From the settings to running ports, and to each worker's queues.
+
+use std::sync::Arc;
+
+use capsule::{
+    Eal, Memory, Mempool, Port, PortSettings, RssTypes, RunningPort, RxQueue, Settings as EalSettings,
+    Started, TxQueue,
+};
+use crossbeam::queue::ArrayQueue;
+use forward::Wire;
+use thiserror::Error;
+
+use crate::args::{Bus, Settings};
+use crate::exception::{Exception, Link, RING, Ring};
+use crate::worker::WorkerPort;
+
+/// Receive and transmit descriptors of a wire queue.
+const DESCRIPTORS: u16 = 1024;
+/// The same of an exception queue.
+const EXCEPTION_DESCRIPTORS: u16 = 256;
+/// Queues of an exception port: more than that and `net_tap` fails.
+const EXCEPTION_QUEUES: usize = 4;
+/// Packets that a worker may hold beside those in rings: bursts, queues, a mempool cache.
+const HELD: u32 = 2048;
+/// Bytes that a buffer takes: room for data, headroom, DPDK's own.
+const BUFFER: u32 = Mempool::DATA_ROOM as u32 + 384;
+
+/// A port that runs.
+pub(crate) struct OpenPort {
+    pub(crate) running: RunningPort,
+    pub(crate) wire: Wire,
+    /// Longest IP packet.
+    pub(crate) mtu: u16,
+    pub(crate) exception: Option<(RunningPort, String)>,
+}
+
+/// All ports, and what each worker needs of them.
+pub(crate) struct Opened {
+    pub(crate) eal: Eal,
+    pub(crate) pool: Mempool,
+    pub(crate) ports: Vec<OpenPort>,
+    pub(crate) workers: Vec<Vec<WorkerPort>>,
+}
+
+/// Why there are no ports.
+#[derive(Debug, Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    Dpdk(#[from] capsule::Error),
+    #[error(
+        "port {port} has {has} transmit queues, but each of the {workers} workers needs one: give fewer --cores"
+    )]
+    TransmitQueues { port: String, has: u16, workers: usize },
+    #[error("port {port} has {has} receive queues, not {wanted}: lower its queues=")]
+    ReceiveQueues { port: String, has: u16, wanted: u16 },
+}
+
+/// Starts EAL, then every port.
+pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
+    let workers = settings.cores.len();
+    let exceptions: Vec<_> = settings.ports.iter().map(|p| exception_mac(p.exception.as_ref())).collect();
+    let packets = packets(settings);
+    let eal = Eal::init(&eal_settings(settings, packets))?;
+    let pool = Mempool::new(&eal, "packets", packets, Mempool::DATA_ROOM)?;
+    let mut opened =
+        Opened { eal, pool, ports: Vec::new(), workers: (0..workers).map(|_| Vec::new()).collect() };
+    for (port, chosen_mac) in settings.ports.iter().zip(exceptions) {
+        let device = Port::named(&opened.eal, &port.device.name)?;
+        let (receive, transmit) = queues(&device, port.queues, workers)?;
+        let started = device.start(
+            &PortSettings {
+                rx_queues: receive,
+                tx_queues: transmit,
+                rx_descriptors: DESCRIPTORS,
+                tx_descriptors: DESCRIPTORS,
+                rss: RssTypes::IP | RssTypes::TCP | RssTypes::UDP,
+                promiscuous: true,
+                mtu: settings.mtu,
+            },
+            &opened.pool,
+        )?;
+        note(&started);
+        let mac = chosen_mac.unwrap_or_else(|| started.port.mac());
+        let mtu = started.port.mtu()?;
+        let wire = Wire { mac, vlan: settings.vlan };
+        let (exception, links) = match &port.exception {
+            Some(exception) => {
+                let (running, links) = open_exception(&opened, &exception.device.name, mac, workers)?;
+                (Some((running, exception.interface.clone())), links)
+            }
+            None => (None, (0..workers).map(|_| Link::None).collect()),
+        };
+        let Started { port: running, receive, transmit, .. } = started;
+        let mut receive = receive.into_iter();
+        for ((worker, transmit), link) in opened.workers.iter_mut().zip(transmit).zip(links) {
+            let exception = Exception::new(link, workers as u32);
+            worker.push(WorkerPort::new(wire, receive.next(), transmit, exception));
+        }
+        opened.ports.push(OpenPort { running, wire, mtu, exception });
+    }
+    Ok(opened)
+}
+
+fn note(started: &Started) {
+    for note in &started.notes {
+        tracing::info!(port = started.port.name(), "{note}");
+    }
+}
+
+/// The link address that the node's exception interface is to have: the operator's choice, or
+/// what the interface was given when it was made.
+fn exception_mac(exception: Option<&crate::args::Exception>) -> Option<[u8; 6]> {
+    let exception = exception?;
+    exception.mac.or_else(|| {
+        let path = format!("/sys/class/net/{}/address", exception.interface);
+        let text = std::fs::read_to_string(path).ok()?;
+        let mut mac = [0; 6];
+        let mut digits = text.trim().split(':');
+        for byte in &mut mac {
+            *byte = u8::from_str_radix(digits.next()?, 16).ok()?;
+        }
+        Some(mac)
+    })
+}
+
+/// Opens the exception port and shares its queues among the workers.
+fn open_exception(
+    opened: &Opened,
+    name: &str,
+    mac: [u8; 6],
+    workers: usize,
+) -> Result<(RunningPort, Vec<Link>), OpenError> {
+    let device = Port::named(&opened.eal, name)?;
+    let queues = workers.min(EXCEPTION_QUEUES).min(device.info().max_rx_queues.into()).max(1);
+    let mut started = device.start(
+        &PortSettings {
+            rx_queues: queues as u16,
+            tx_queues: queues as u16,
+            rx_descriptors: EXCEPTION_DESCRIPTORS,
+            tx_descriptors: EXCEPTION_DESCRIPTORS,
+            rss: RssTypes::default(),
+            promiscuous: true,
+            mtu: None,
+        },
+        &opened.pool,
+    )?;
+    note(&started);
+    if started.port.mac() != mac {
+        started.port.set_mac(mac)?;
+    }
+    let Started { port, receive, transmit, .. } = started;
+    let rings: Vec<Ring> = (queues..workers).map(|_| Arc::new(ArrayQueue::new(RING))).collect();
+    let mut links: Vec<Link> = receive
+        .into_iter()
+        .zip(transmit)
+        .enumerate()
+        .map(|(i, pair): (usize, (RxQueue, TxQueue))| Link::Queue {
+            receive: pair.0,
+            transmit: pair.1,
+            rings: rings.iter().skip(i).step_by(queues).cloned().collect(),
+        })
+        .collect();
+    links.extend(rings.into_iter().map(Link::Ring));
+    Ok((port, links))
+}
+
+/// Receive and transmit queues of a wire port: a transmit queue for every worker.
+fn queues(device: &Port, wanted: Option<u16>, workers: usize) -> Result<(u16, u16), OpenError> {
+    let info = device.info();
+    let has = info.max_tx_queues;
+    if usize::from(has) < workers {
+        return Err(OpenError::TransmitQueues { port: device.name().into(), has, workers });
+    }
+    let transmit = workers as u16;
+    let receive = match wanted {
+        Some(wanted) if wanted > info.max_rx_queues => {
+            let (port, has) = (device.name().into(), info.max_rx_queues);
+            return Err(OpenError::ReceiveQueues { port, has, wanted });
+        }
+        Some(wanted) => wanted,
+        None => transmit.min(info.max_rx_queues),
+    };
+    Ok((if info.equal_queues { transmit } else { receive }, transmit))
+}
+
+/// Buffers for all rings to be full at once.
+fn packets(settings: &Settings) -> u32 {
+    let workers = settings.cores.len() as u32;
+    let wire = 2 * u32::from(DESCRIPTORS) * workers;
+    let exception = 2 * u32::from(EXCEPTION_DESCRIPTORS) * workers.min(EXCEPTION_QUEUES as u32);
+    settings.ports.len() as u32 * (wire + exception) + workers * HELD
+}
+
+fn eal_settings(settings: &Settings, packets: u32) -> EalSettings {
+    let megabytes = (packets * BUFFER).div_ceil(1 << 20) + 64;
+    let free = capsule::free_huge_pages();
+    let memory = if free >= megabytes {
+        Memory::HugePages { megabytes }
+    } else {
+        tracing::warn!(
+            "without huge pages: {megabytes} MB wanted, {free} MB free; everything works, at half the \
+             rate (hugepages/reserve set {megabytes} reserves them)"
+        );
+        Memory::Ordinary { megabytes }
+    };
+    let devices = || {
+        let exceptions = settings.ports.iter().filter_map(|port| Some(&port.exception.as_ref()?.device));
+        settings.ports.iter().map(|port| &port.device).chain(exceptions)
+    };
+    let on = |bus: Bus| devices().filter(move |device| device.bus == bus);
+    // The workers' CPUs are in the list so that EAL's own threads stay off them.
+    let lcores: Vec<String> = settings.cores.iter().map(usize::to_string).collect();
+    EalSettings {
+        lcores: lcores.join(","),
+        main_lcore: None,
+        memory,
+        vdevs: on(Bus::Virtual).map(|device| device.eal_value()).collect(),
+        pci: on(Bus::Pci).map(|device| device.eal_value()).collect(),
+        file_prefix: format!("palier{}", std::process::id()),
+        verbose: settings.verbose,
+    }
+}

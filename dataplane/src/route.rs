@@ -1,0 +1,126 @@
+//! The ways to the nodes: from the kernel's next hops, or the fixed one, to header templates.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use forward::{Path, PathSettings, Paths, Tables, Wire};
+
+use crate::neighbor::{Hop, Hops};
+
+/// How long the fabric's word about a tunnel's MTU counts, in milliseconds (RFC 1191 section 6.3).
+const MTU_LIFE: u64 = 10 * 60 * 1000;
+
+/// A port, as a way out.
+#[derive(Clone, Debug)]
+pub(crate) struct Exit {
+    pub(crate) wire: Wire,
+    pub(crate) mtu: u16,
+    pub(crate) checksum_offload: bool,
+    /// The kernel's interface that stands for it.
+    pub(crate) interface: Option<String>,
+}
+
+/// What the ways to the nodes are made from.
+pub(crate) struct Routes {
+    exits: Vec<Exit>,
+    /// Every packet goes there, by the first port, whatever the kernel says.
+    fixed: Option<[u8; 6]>,
+    hops: Hops,
+    /// Tunnel MTUs that the fabric has told, and until when they count.
+    lowered: BTreeMap<IpAddr, (u16, u64)>,
+}
+
+impl Routes {
+    pub(crate) fn new(exits: Vec<Exit>, fixed: Option<[u8; 6]>) -> Self {
+        Self { exits, fixed, hops: Hops::default(), lowered: BTreeMap::new() }
+    }
+
+    /// Takes in what the kernel says now.
+    pub(crate) fn follow(&mut self, hops: Hops) {
+        self.hops = hops;
+    }
+
+    /// Takes in what the fabric says of packets that were tunnelled to a node. Returns whether it
+    /// changes anything.
+    pub(crate) fn lower(&mut self, node: IpAddr, mtu: u16, millis: u64) -> bool {
+        let lowest = if node.is_ipv4() { 576 } else { 1280 };
+        let mtu = mtu.max(lowest);
+        let known = self.lowered.get(&node).map(|&(known, _)| known);
+        if known.is_some_and(|known| known < mtu) {
+            return false; // what is smaller counts until its time is over
+        }
+        self.lowered.insert(node, (mtu, millis + MTU_LIFE));
+        known != Some(mtu)
+    }
+
+    /// Forgets what the fabric said too long ago. Returns whether that changes anything.
+    pub(crate) fn expire(&mut self, millis: u64) -> bool {
+        let before = self.lowered.len();
+        self.lowered.retain(|_, &mut (_, until)| until > millis);
+        self.lowered.len() < before
+    }
+
+    /// The ways to the nodes of these tables.
+    pub(crate) fn paths(&self, tables: &Tables) -> Paths {
+        Paths::new(|node, ipv6| {
+            let (source, destination) = tables.tunnel(node, ipv6)?;
+            self.path(source, destination)
+        })
+    }
+
+    fn path(&self, source: IpAddr, destination: IpAddr) -> Option<Path> {
+        let (port, next_hop_mac, mtu) = self.next_hop(destination)?;
+        let exit = self.exits.get(port)?;
+        let path = Path::new(&PathSettings {
+            source,
+            destination,
+            source_mac: exit.wire.mac,
+            next_hop_mac,
+            vlan: exit.wire.vlan,
+            port: port as u8,
+            mtu: mtu.min(exit.mtu),
+            checksum_offload: exit.checksum_offload,
+        });
+        let path = path.ok()?;
+        let lowered = self.lowered.get(&destination).map(|&(mtu, _)| mtu);
+        Some(lowered.map_or(path, |mtu| path.with_mtu_at_most(mtu)))
+    }
+
+    /// Port, link address if known, and MTU of the way to an address.
+    fn next_hop(&self, destination: IpAddr) -> Option<(usize, Option<[u8; 6]>, u16)> {
+        if self.fixed.is_some() {
+            return Some((0, self.fixed, u16::MAX));
+        }
+        let port_of = |interface: &str| {
+            self.exits.iter().position(|exit| exit.interface.as_deref() == Some(interface))
+        };
+        match self.hops.get(&destination)? {
+            Hop::Reachable { interface, mac, mtu } => Some((port_of(interface)?, Some(*mac), *mtu)),
+            Hop::Unresolved { interface, mtu } => Some((port_of(interface)?, None, *mtu)),
+            Hop::NoRoute(_) => None,
+        }
+    }
+
+    /// Whether packets to this address can leave.
+    pub(crate) fn is_reachable(&self, destination: IpAddr) -> bool {
+        self.next_hop(destination).is_some_and(|(_, mac, _)| mac.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fabrics_word_counts_for_ten_minutes_and_the_smallest_wins() {
+        let mut routes = Routes::new(Vec::new(), None);
+        let node = IpAddr::from([192, 0, 2, 140]);
+        assert!(routes.lower(node, 1400, 0));
+        assert!(!routes.lower(node, 1450, 1));
+        assert!(!routes.lower(node, 1400, 2));
+        assert!(routes.lower(node, 100, 3));
+        assert_eq!(routes.lowered[&node].0, 576);
+        assert!(!routes.expire(MTU_LIFE));
+        assert!(routes.expire(MTU_LIFE + 3));
+    }
+}

@@ -1,0 +1,392 @@
+//! One core's loop: receive, forward, send.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Release};
+use std::time::Duration;
+
+use capsule::{Burst, Mempool, Packet, RxQueue, TxQueue};
+use crossbeam::channel::{Receiver, Sender};
+use forward::connection::{Table, View};
+use forward::{
+    BURST, Cells, Counter, Counters, Event, Forwarder, Here, Paths, Tables, Tick, Verdict, Wire,
+};
+
+use packet::{Frame, Pool};
+
+use crate::capture::Watch;
+use crate::clock::boot_millis;
+use crate::exception::Exception;
+use crate::vlan;
+use crate::waiting::Waiting;
+
+/// What others see of a worker, while it runs.
+pub(crate) struct Shared {
+    /// CPU it is pinned to.
+    pub(crate) cpu: usize,
+    /// What it counts.
+    pub(crate) counters: Arc<Counters>,
+    /// What it forwards, per service and node.
+    pub(crate) cells: Arc<Cells>,
+    /// When it last turned its loop, in milliseconds since boot. Fresh also while it sleeps.
+    pub(crate) heartbeat: AtomicU64,
+    /// Updates it has taken in.
+    pub(crate) updates: AtomicU64,
+    /// Entries in its table.
+    pub(crate) connections: AtomicU64,
+}
+
+/// What the main thread tells a worker, between two bursts.
+pub(crate) enum Update {
+    /// Its connection table, and those of the others.
+    Open {
+        table: Box<Table>,
+        siblings: Vec<View>,
+        now: Tick,
+    },
+    /// Let its table go, and those of the others.
+    Close,
+    /// Send these frames, by port.
+    Send(Vec<Vec<Vec<u8>>>),
+    /// A new Snapshot. The main thread keeps the one before until this is taken in, so that
+    /// nothing is freed on this core.
+    Tables(Arc<Tables>, Arc<Paths>),
+    /// New ways to the nodes.
+    Paths(Arc<Paths>),
+    /// Forget the connections of these nodes: their indices name others now.
+    Forget(Vec<u16>),
+    /// Show packets, or no more.
+    Watch(Option<Arc<Watch>>),
+}
+
+/// A port, as one worker uses it.
+pub(crate) struct WorkerPort {
+    /// How its packets look.
+    pub(crate) wire: Wire,
+    /// Absent if the port has fewer queues than there are workers.
+    pub(crate) receive: Option<RxQueue>,
+    pub(crate) transmit: TxQueue,
+    pub(crate) exception: Exception,
+    leaving: Burst,
+}
+
+impl WorkerPort {
+    pub(crate) fn new(
+        wire: Wire,
+        receive: Option<RxQueue>,
+        transmit: TxQueue,
+        exception: Exception,
+    ) -> Self {
+        Self { wire, receive, transmit, exception, leaving: Burst::new() }
+    }
+
+    /// Adds a packet to those that leave in this turn; sends them if there is no room.
+    fn add(&mut self, packet: Packet, counters: &Counters) {
+        if let Err(packet) = self.leaving.push(packet) {
+            self.flush(counters);
+            let pushed = self.leaving.push(packet);
+            debug_assert!(pushed.is_ok(), "a flushed burst has room");
+        }
+    }
+
+    /// Sends what the ring takes and drops the rest: a worker that waited would lose more at its
+    /// receive queue.
+    fn flush(&mut self, counters: &Counters) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        self.transmit.send(&mut self.leaving);
+        if !self.leaving.is_empty() {
+            counters.add(Counter::TransmitFull, self.leaving.len().into());
+            self.leaving.clear();
+        }
+    }
+}
+
+/// A worker: it owns its queues, its connections, its counters.
+pub(crate) struct Worker {
+    pub(crate) number: usize,
+    pub(crate) ports: Vec<WorkerPort>,
+    pub(crate) forwarder: Forwarder<Mempool>,
+    pub(crate) pool: Mempool,
+    pub(crate) tables: Option<Arc<Tables>>,
+    pub(crate) paths: Arc<Paths>,
+    pub(crate) updates: Receiver<Update>,
+    pub(crate) events: Sender<Event>,
+    pub(crate) shared: Arc<Shared>,
+    /// How long to sleep when nothing comes.
+    pub(crate) nap: Option<Duration>,
+    waiting: Waiting<Packet>,
+    watch: Option<Arc<Watch>>,
+    millis: u64,
+    quiet: u32,
+}
+
+/// What a worker is made from.
+pub(crate) struct Parts {
+    pub(crate) number: usize,
+    pub(crate) ports: Vec<WorkerPort>,
+    pub(crate) pool: Mempool,
+    pub(crate) updates: Receiver<Update>,
+    pub(crate) events: Sender<Event>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) nap: Option<Duration>,
+    pub(crate) workers: u32,
+}
+
+/// Turns without a packet before a worker naps: bursts come closer together than that.
+const QUIET_TURNS: u32 = 64;
+/// Turns between two looks at the clock while packets come: microseconds.
+const CLOCK_TURNS: u32 = 8;
+/// Buckets swept a turn: a table of a million connections in 47,000 turns, seconds even if each
+/// turn ends with a nap.
+const SWEEP: usize = 8;
+
+impl Worker {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { number, ports, pool, updates, events, shared, nap, workers } = parts;
+        let (counters, cells) = (shared.counters.clone(), shared.cells.clone());
+        Self {
+            number,
+            ports,
+            forwarder: Forwarder::new(pool.clone(), counters, cells, workers),
+            pool,
+            tables: None,
+            paths: Arc::new(Paths::new(|_, _| None)),
+            updates,
+            events,
+            shared,
+            nap,
+            waiting: Waiting::new(),
+            watch: None,
+            millis: boot_millis(),
+            quiet: 0,
+        }
+    }
+
+    /// Forwards packets until told to stop.
+    pub(crate) fn run(mut self, stop: &AtomicBool) {
+        let mut received = Burst::new();
+        let mut turn: u32 = 0;
+        while !stop.load(Relaxed) {
+            turn = turn.wrapping_add(1);
+            if turn.is_multiple_of(CLOCK_TURNS) || self.quiet > 0 {
+                self.millis = boot_millis();
+                self.shared.heartbeat.store(self.millis, Relaxed);
+                let connections = self.forwarder.connections().len() as u64;
+                self.shared.connections.store(connections, Relaxed);
+                self.housekeeping(&mut received);
+            }
+            while let Ok(update) = self.updates.try_recv() {
+                self.take(update);
+            }
+            let mut busy = false;
+            for port in 0..self.ports.len() {
+                busy |= self.from_wire(port, &mut received);
+                busy |= self.from_kernel(port, &mut received);
+            }
+            for port in &mut self.ports {
+                port.exception.send(&self.shared.counters);
+                port.flush(&self.shared.counters);
+                busy |= port.exception.is_busy();
+            }
+            self.rest(busy);
+        }
+    }
+
+    fn take(&mut self, update: Update) {
+        match update {
+            Update::Open { table, siblings, now } => {
+                self.forwarder.connections().open(*table, siblings, now);
+            }
+            Update::Close => self.forwarder.connections().close(),
+            Update::Send(frames) => self.send(frames),
+            Update::Tables(tables, paths) => {
+                self.forwarder.limit(&tables);
+                for port in &mut self.ports {
+                    port.exception.limit(&tables.limits);
+                }
+                self.tables = Some(tables);
+                self.paths = paths;
+                self.waiting.wake();
+            }
+            Update::Paths(paths) => {
+                self.paths = paths;
+                self.waiting.wake();
+            }
+            Update::Forget(nodes) => {
+                for node in nodes {
+                    self.forwarder.connections().forget_node(node);
+                }
+            }
+            Update::Watch(watch) => self.watch = watch,
+        }
+        let updates = self.shared.updates.load(Relaxed) + 1;
+        self.shared.updates.store(updates, Release);
+    }
+
+    /// Sends frames that the main thread has made, by port.
+    fn send(&mut self, frames: Vec<Vec<Vec<u8>>>) {
+        for (port, frames) in self.ports.iter_mut().zip(frames) {
+            for frame in frames {
+                match self.pool.allocate(frame.len()) {
+                    Some(mut packet) => {
+                        packet.bytes_mut().copy_from_slice(&frame);
+                        port.add(packet, &self.shared.counters);
+                    }
+                    None => self.shared.counters.add(Counter::NoBuffer, 1),
+                }
+            }
+        }
+    }
+
+    /// A burst from the wire. Whether there was one.
+    fn from_wire(&mut self, port: usize, burst: &mut Burst) -> bool {
+        let Some(receive) = &mut self.ports[port].receive else { return false };
+        receive.receive(burst);
+        if burst.is_empty() {
+            return false;
+        }
+        self.shared.counters.add(Counter::Received, burst.len().into());
+        self.forward(port, burst, None);
+        true
+    }
+
+    /// Takes a burst that came from a port to where each of its packets goes. `until`: when those
+    /// that waited for a neighbor before are given up.
+    fn forward(&mut self, port: usize, burst: &mut Burst, until: Option<&[u64]>) {
+        let here = Here {
+            tables: self.tables.as_deref(),
+            paths: &self.paths,
+            wire: self.ports[port].wire,
+            port: port as u8,
+            now: Tick::from_boot_ms(self.millis),
+            millis: self.millis,
+        };
+        let seen = self.watch.as_ref().map(|watch| watch.look(burst.packets()));
+        let mut verdicts = [Verdict::Wire; BURST];
+        self.forwarder.forward(&here, burst.packets_mut(), &mut verdicts);
+        if let (Some(watch), Some(seen)) = (&self.watch, seen) {
+            watch.report(self.number, seen, &verdicts);
+        }
+        let counters = &*self.shared.counters;
+        let mut forwarded = 0;
+        for (i, (packet, verdict)) in burst.drain().zip(verdicts).enumerate() {
+            match verdict {
+                Verdict::Forward { port: out } => {
+                    forwarded += 1;
+                    self.ports[usize::from(out)].add(packet, counters);
+                }
+                Verdict::Reply(counter) => {
+                    counters.add(counter, 1);
+                    self.ports[port].add(packet, counters);
+                }
+                Verdict::Kernel(class) => {
+                    let mut packet = packet;
+                    let port = &mut self.ports[port];
+                    if port.wire.vlan.is_some() && !vlan::remove(&mut packet) {
+                        counters.add(Counter::Malformed, 1);
+                    } else {
+                        port.exception.punt(packet, class, self.millis, counters);
+                    }
+                }
+                Verdict::Wire => self.ports[port].add(packet, counters),
+                Verdict::Hold => {
+                    if self.forwarder.hold(&here, packet).is_some() {
+                        counters.add(Counter::FragmentsFull, 1);
+                    }
+                }
+                Verdict::Wait { .. } => {
+                    let until = until.and_then(|until| until.get(i)).copied();
+                    if self.waiting.hold(packet, port, self.millis, until).is_some() {
+                        counters.add(Counter::NoNeighbor, 1);
+                    } else if until.is_none() {
+                        counters.add(Counter::NeighborHeld, 1);
+                    }
+                }
+                Verdict::Fragmented | Verdict::TooBig { .. } => {}
+                Verdict::Drop(reason) => counters.add(reason, 1),
+            }
+        }
+        for (packet, out) in self.forwarder.take_made() {
+            forwarded += 1;
+            self.ports[usize::from(out)].add(packet, counters);
+        }
+        counters.add(Counter::Forwarded, forwarded);
+    }
+
+    /// What the kernel sends by a port. Whether there was something.
+    fn from_kernel(&mut self, port: usize, burst: &mut Burst) -> bool {
+        self.ports[port].exception.receive(burst);
+        if burst.is_empty() {
+            return false;
+        }
+        let vlan = self.ports[port].wire.vlan;
+        let here = Here {
+            tables: self.tables.as_deref(),
+            paths: &self.paths,
+            wire: Wire { vlan: None, ..self.ports[port].wire },
+            port: port as u8,
+            now: Tick::from_boot_ms(self.millis),
+            millis: self.millis,
+        };
+        let counters = &*self.shared.counters;
+        for mut packet in burst.drain() {
+            match self.forwarder.from_kernel(&here, &mut packet) {
+                Verdict::Forward { port: out } => {
+                    self.ports[usize::from(out)].add(packet, counters);
+                }
+                Verdict::Drop(reason) => counters.add(reason, 1),
+                _ => {
+                    if vlan.is_some_and(|id| !vlan::insert(&mut packet, id)) {
+                        counters.add(Counter::NoHeadroom, 1);
+                        continue;
+                    }
+                    counters.add(Counter::FromKernel, 1);
+                    self.ports[port].add(packet, counters);
+                }
+            }
+        }
+        true
+    }
+
+    /// What is due: fragments, packets that waited, events, old connections.
+    fn housekeeping(&mut self, burst: &mut Burst) {
+        let counters = self.shared.counters.clone();
+        self.forwarder.expire(self.millis, |_| counters.add(Counter::NoFirstFragment, 1));
+        while let Some((packet, port)) = self.forwarder.take_ready() {
+            if burst.push(packet).is_ok() {
+                self.forward(port.into(), burst, None);
+            }
+        }
+        while self.waiting.expired(self.millis).is_some() {
+            counters.add(Counter::NoNeighbor, 1);
+        }
+        for (packet, port, until) in self.waiting.take_due().into_iter().flatten() {
+            if burst.push(packet).is_ok() {
+                self.forward(port, burst, Some(&[until]));
+            }
+        }
+        for event in self.forwarder.take_events() {
+            // If the main thread is behind, the fabric will say it again.
+            let _ = self.events.try_send(event);
+        }
+        if let Some(tables) = &self.tables {
+            let now = Tick::from_boot_ms(self.millis);
+            self.forwarder.sweep(tables, now, SWEEP);
+        }
+    }
+
+    /// Naps if nothing has come for a while, and napping is wanted.
+    fn rest(&mut self, busy: bool) {
+        if busy {
+            self.quiet = 0;
+            return;
+        }
+        self.quiet = self.quiet.saturating_add(1);
+        if let Some(nap) = self.nap
+            && self.quiet > QUIET_TURNS
+        {
+            std::thread::sleep(nap);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+use nix::unistd::geteuid;
+
+use crate::address::{MAX_CLIENTS, MAX_L4, MAX_L7, MAX_ROUTERS};
+use crate::l4::DATAPLANE;
+use crate::l7::DECAP;
+use crate::{Error, Flags, Lab, Wire, cleanup, program};
+
+/// What the lab shall have; [`Lab::new`] makes one.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    pub(crate) routers: usize,
+    pub(crate) l4: usize,
+    pub(crate) l7: usize,
+    pub(crate) clients: usize,
+    pub(crate) wire: Wire,
+    pub(crate) flags: Flags,
+    pub(crate) dataplanes: bool,
+    pub(crate) decapsulators: bool,
+    pub(crate) signals: bool,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            routers: 1,
+            l4: 2,
+            l7: 3,
+            clients: 1,
+            wire: Wire::default(),
+            flags: Flags::default(),
+            dataplanes: true,
+            decapsulators: true,
+            signals: true,
+        }
+    }
+
+    /// Edge routers: 1 (the default) or 2. Clients and L7 nodes use all of them.
+    pub fn routers(mut self, count: usize) -> Self {
+        assert!((1..=MAX_ROUTERS).contains(&count), "1 to {MAX_ROUTERS} routers");
+        self.routers = count;
+        self
+    }
+
+    /// L4 nodes; 2 by default, at most 8. With none the routers spread the VIPs over the L7 nodes
+    /// themselves, which needs neither dataplane nor decapsulator.
+    pub fn l4(mut self, count: usize) -> Self {
+        assert!(count <= MAX_L4, "at most {MAX_L4} L4 nodes");
+        self.l4 = count;
+        self
+    }
+
+    /// L7 nodes; 3 by default, at most 100.
+    pub fn l7(mut self, count: usize) -> Self {
+        assert!((1..=MAX_L7).contains(&count), "1 to {MAX_L7} L7 nodes");
+        self.l7 = count;
+        self
+    }
+
+    /// Clients; 1 by default, at most 100.
+    pub fn clients(mut self, count: usize) -> Self {
+        assert!((1..=MAX_CLIENTS).contains(&count), "1 to {MAX_CLIENTS} clients");
+        self.clients = count;
+        self
+    }
+
+    /// What the dataplanes receive from and send on.
+    pub fn wire(mut self, wire: Wire) -> Self {
+        self.wire = wire;
+        self
+    }
+
+    /// How the dataplanes are started.
+    pub fn flags(mut self, flags: Flags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Leaves the dataplanes to [`Lab::start_dataplane`] or [`L4::start`].
+    pub fn without_dataplanes(mut self) -> Self {
+        self.dataplanes = false;
+        self
+    }
+
+    /// Leaves the L7 nodes without `palier-decap`: they do not understand what an L4 node sends.
+    pub fn without_decapsulators(mut self) -> Self {
+        self.decapsulators = false;
+        self
+    }
+
+    /// Leaves SIGINT and SIGTERM to the caller, who then drops the lab.
+    pub fn without_signals(mut self) -> Self {
+        self.signals = false;
+        self
+    }
+
+    /// As [`Self::try_start`].
+    ///
+    /// # Panics
+    /// It did not come up; the message says why.
+    pub fn start(self) -> Lab {
+        self.try_start().unwrap_or_else(|error| panic!("the lab did not come up: {error}"))
+    }
+
+    /// Brings the lab up: when this returns, requests to a VIP are answered.
+    ///
+    /// # Errors
+    /// This is not root, a program is missing, or a part did not come up. Nothing is left behind.
+    pub fn try_start(self) -> Result<Lab, Error> {
+        if !geteuid().is_root() {
+            return Err(Error::NotRoot);
+        }
+        program::require("ip", "iproute2")?;
+        program::require("ethtool", "ethtool")?;
+        if self.l4 > 0 && self.decapsulators {
+            program::find(DECAP)?;
+        }
+        if self.l4 > 0 && self.dataplanes {
+            program::find(DATAPLANE)?;
+        }
+        cleanup::remove_stale();
+        if self.signals {
+            cleanup::remove_on_signal();
+        }
+        let mut lab = Lab::empty(&self)?;
+        lab.build(&self)?;
+        Ok(lab)
+    }
+}

@@ -1,0 +1,222 @@
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use api::{Release, Reply, Snapshot, State};
+
+use crate::address::Addresses;
+use crate::site::Site;
+use crate::topology::{Size, Topology};
+use crate::wire::L4Wire;
+use crate::{Builder, Client, Error, Flags, L4, L7, Router, cleanup, wait_until};
+
+/// How long the L4 nodes may take to learn their neighbors.
+const NEIGHBOR_LIMIT: Duration = Duration::from_secs(20);
+
+/// Routers, L4 and L7 nodes and clients, each in a network namespace. They go when it is dropped.
+#[derive(Debug)]
+pub struct Lab {
+    name: String,
+    folder: PathBuf,
+    routers: Vec<Router>,
+    l4: Vec<L4>,
+    l7: Vec<L7>,
+    clients: Vec<Client>,
+    site: Mutex<Site>,
+}
+
+impl Lab {
+    /// The description of a lab: 1 router, 2 L4 nodes, 3 L7 nodes and 1 client, over taps.
+    #[expect(clippy::new_ret_no_self, reason = "a lab is described, then started")]
+    pub fn new() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn empty(wanted: &Builder) -> Result<Self, Error> {
+        static COUNTER: AtomicUsize = AtomicUsize::new(0);
+        let name = cleanup::lab_name(COUNTER.fetch_add(1, Relaxed));
+        let folder = cleanup::folder().join(&name);
+        std::fs::create_dir_all(&folder).map_err(Error::system("the lab's folder"))?;
+        let site = Mutex::new(Site::new(wanted.l7, wanted.routers));
+        let (routers, l4, l7, clients) = Default::default();
+        Ok(Self { name, folder, routers, l4, l7, clients, site })
+    }
+
+    /// Fills it. If that fails, what there is goes as the lab is dropped.
+    pub(crate) fn build(&mut self, wanted: &Builder) -> Result<(), Error> {
+        let &Builder { routers, l4, l7, clients, wire, ref flags, dataplanes, .. } = wanted;
+        let size = Size { routers, l4, l7, clients, wire };
+        let topology = Topology::build(&self.name, size)?;
+        let numbered = |namespaces| (1..).zip::<Vec<_>>(namespaces);
+        self.routers = numbered(topology.routers).map(|(n, ns)| Router::new(n, ns)).collect();
+        self.clients = numbered(topology.clients).map(|(n, ns)| Client::new(n, ns)).collect();
+        for (number, namespace) in numbered(topology.l4) {
+            let wire = L4Wire::new(number, size);
+            self.l4.push(L4::new(number, namespace, wire, &self.folder));
+        }
+        let l4_addresses: Vec<Addresses> = self.l4.iter().map(L4::addresses).collect();
+        for (number, namespace) in numbered(topology.l7) {
+            let sources: &[Addresses] = if wanted.decapsulators { &l4_addresses } else { &[] };
+            self.l7.push(L7::start(number, namespace, sources, &self.folder)?);
+        }
+        let l7_addresses: Vec<Addresses> = self.l7.iter().map(L7::addresses).collect();
+        let hops = if l4 == 0 { &l7_addresses } else { &l4_addresses };
+        self.routers.iter().try_for_each(|router| router.try_route_via(hops))?;
+        self.l7.iter_mut().try_for_each(L7::wait_ready)?;
+        if dataplanes {
+            for node in &self.l4 {
+                node.start(flags)?;
+            }
+            self.l4.iter().try_for_each(|node| self.try_apply(node))?;
+            self.l4.iter().for_each(wait_reachable);
+        }
+        Ok(())
+    }
+
+    /// The first router.
+    pub fn router(&self) -> &Router {
+        &self.routers[0]
+    }
+
+    /// All routers.
+    pub fn routers(&self) -> &[Router] {
+        &self.routers
+    }
+
+    /// The L4 node `l4-NUMBER`, from 1.
+    pub fn l4(&self, number: usize) -> &L4 {
+        &self.l4[number - 1]
+    }
+
+    /// All L4 nodes.
+    pub fn l4s(&self) -> &[L4] {
+        &self.l4
+    }
+
+    /// The L7 node `l7-NUMBER`, from 1.
+    pub fn l7(&self, number: usize) -> &L7 {
+        &self.l7[number - 1]
+    }
+
+    /// All L7 nodes.
+    pub fn l7s(&self) -> &[L7] {
+        &self.l7
+    }
+
+    /// The first client.
+    pub fn client(&self) -> &Client {
+        &self.clients[0]
+    }
+
+    /// All clients.
+    pub fn clients(&self) -> &[Client] {
+        &self.clients
+    }
+
+    /// Waits until `condition` holds: [`wait_until`].
+    ///
+    /// # Panics
+    /// It does not within `deadline`; `what` says in the message what was waited for.
+    pub fn wait_until(&self, what: &str, deadline: Duration, condition: impl FnMut() -> bool) {
+        wait_until(what, deadline, condition);
+    }
+
+    /// Starts the dataplane of `l4-NUMBER`, gives it the Snapshot, and returns once it forwards.
+    ///
+    /// # Panics
+    /// It did not start, or refused the Snapshot.
+    pub fn start_dataplane(&self, number: usize, flags: &Flags) {
+        let node = self.l4(number);
+        node.start(flags)
+            .and_then(|()| self.try_apply(node))
+            .unwrap_or_else(|error| panic!("{error}"));
+        wait_reachable(node);
+    }
+
+    /// The Snapshot for `l4-NUMBER` that follows from the states of the L7 nodes, under a new
+    /// generation: to be changed by a test before it is applied.
+    pub fn snapshot(&self, number: usize) -> Snapshot {
+        self.site().snapshot(self.l4(number).addresses())
+    }
+
+    /// `l7-NUMBER` takes new flows; it becomes part of the site if it was not.
+    pub fn up(&self, number: usize) {
+        self.change(|site| site.set(number, State::Up, Release::Never));
+    }
+
+    /// `l7-NUMBER` takes no new flows and keeps those it has.
+    pub fn drain(&self, number: usize) {
+        self.change(|site| site.set(number, State::Drain, Release::Never));
+    }
+
+    /// `l7-NUMBER` does not answer: its flows go at `release` ([`release_in`](crate::release_in)).
+    pub fn down(&self, number: usize, release: Release) {
+        self.change(|site| site.set(number, State::Down, release));
+    }
+
+    /// `l7-NUMBER` is in maintenance: its flows go at `release`.
+    pub fn maintenance(&self, number: usize, release: Release) {
+        self.change(|site| site.set(number, State::Maintenance, release));
+    }
+
+    /// `l7-NUMBER` is new to the site and takes no flows yet.
+    pub fn joining(&self, number: usize) {
+        self.change(|site| site.set(number, State::Joining, Release::Never));
+    }
+
+    /// `l7-NUMBER` gets this weight.
+    pub fn weight(&self, number: usize, weight: u16) {
+        self.change(|site| site.set_weight(number, weight));
+    }
+
+    /// `l7-NUMBER` is no part of the site.
+    pub fn remove(&self, number: usize) {
+        self.change(|site| site.remove(number));
+    }
+
+    /// Gives every dataplane that runs the Snapshot that follows from the states.
+    ///
+    /// # Panics
+    /// One refused it.
+    pub fn apply(&self) {
+        self.change(|_| ());
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Site)) {
+        change(&mut self.site());
+        for node in self.l4.iter().filter(|node| node.is_running()) {
+            self.try_apply(node).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    fn try_apply(&self, node: &L4) -> Result<(), Error> {
+        let refused = |reasons| Error::Refused { node: node.name().into(), reasons };
+        match node.apply(&self.snapshot(node.number())) {
+            Reply::Applied { .. } => Ok(()),
+            Reply::Refused { reasons } => Err(refused(reasons.join("; "))),
+            other => Err(refused(format!("{other:?}"))),
+        }
+    }
+
+    fn site(&self) -> MutexGuard<'_, Site> {
+        self.site.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until the node knows the link addresses of all L7 nodes.
+fn wait_reachable(node: &L4) {
+    let what = format!("{} knows its neighbors", node.name());
+    wait_until(&what, NEIGHBOR_LIMIT, || {
+        node.stats().nodes.iter().all(|node| node.reachable.iter().all(|&known| known))
+    });
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // Processes and servers end before their namespaces.
+        self.l4.clear();
+        self.l7.clear();
+        cleanup::remove_lab(&self.name);
+    }
+}

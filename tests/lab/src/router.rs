@@ -1,0 +1,109 @@
+use std::net::IpAddr;
+use std::process::Command;
+
+use crate::address::{self, Addresses, VIP_PREFIXES};
+use crate::program::run;
+use crate::{Error, Mac, Namespace};
+
+/// An edge router: it spreads what is for a VIP over next hops, by a hash of the 5-tuple.
+#[derive(Debug)]
+pub struct Router {
+    number: usize,
+    namespace: Namespace,
+}
+
+impl Router {
+    pub(crate) fn new(number: usize, namespace: Namespace) -> Self {
+        Self { number, namespace }
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Its addresses on the fabric: the next hop of the nodes.
+    pub fn fabric(&self) -> Addresses {
+        address::router_fabric(self.number)
+    }
+
+    /// Its addresses towards the clients: their next hop.
+    pub fn outside(&self) -> Addresses {
+        address::router_outside(self.number)
+    }
+
+    /// Sends the VIPs to these L4 nodes, by number, in equal parts. With another set, the hash gives
+    /// many flows another next hop, as it does on a router without resilient hashing.
+    ///
+    /// # Panics
+    /// The route is refused.
+    pub fn route_via(&self, l4: &[usize]) {
+        let hops: Vec<Addresses> = l4.iter().map(|&number| address::l4(number)).collect();
+        self.try_route_via(&hops).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    pub(crate) fn try_route_via(&self, hops: &[Addresses]) -> Result<(), Error> {
+        let mut lines = String::new();
+        for (family, prefix) in VIP_PREFIXES.iter().enumerate() {
+            if hops.is_empty() {
+                lines += &format!("route replace unreachable {prefix} metric 1024\n");
+                continue;
+            }
+            lines += &format!("route replace {prefix} metric 1024");
+            for hop in hops {
+                lines += &format!(" nexthop via {}", hop.both()[family]);
+            }
+            lines += "\n";
+        }
+        self.namespace.ip(&lines)
+    }
+
+    /// How many next hops the VIPs have, of IPv4 and of IPv6.
+    ///
+    /// # Panics
+    /// The routes cannot be read.
+    pub fn paths(&self) -> [usize; 2] {
+        VIP_PREFIXES.map(|prefix| {
+            let family = if prefix.contains(':') { "-6" } else { "-4" };
+            let routes = self.json(&[family, "route", "show", prefix]);
+            let hops = |route: &serde_json::Value| match route.get("nexthops") {
+                Some(hops) => hops.as_array().map_or(0, Vec::len),
+                None => usize::from(route.get("gateway").is_some()),
+            };
+            routes.iter().map(hops).sum()
+        })
+    }
+
+    /// The link address that it has learned for a neighbor.
+    ///
+    /// # Panics
+    /// The neighbors cannot be read.
+    pub fn neighbor(&self, address: IpAddr) -> Option<Mac> {
+        let neighbors = self.json(&["neigh", "show", "to", &address.to_string()]);
+        let text = neighbors.first()?.get("lladdr")?.as_str()?;
+        let mut bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok());
+        let mut mac = [0; 6];
+        for byte in &mut mac {
+            *byte = bytes.next()??;
+        }
+        Some(Mac(mac))
+    }
+
+    /// Forgets the link addresses of all neighbors: they are asked for anew.
+    ///
+    /// # Panics
+    /// The neighbors cannot be flushed.
+    pub fn forget_neighbors(&self) {
+        self.namespace.ip("neigh flush dev fabric\n").unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn json(&self, args: &[&str]) -> Vec<serde_json::Value> {
+        let mut command = Command::new("ip");
+        command.args(["-json", "-n", self.namespace.name()]).args(args);
+        let text = run(&mut command, "").unwrap_or_else(|error| panic!("{error}"));
+        if text.trim().is_empty() {
+            return Vec::new();
+        }
+        serde_json::from_str(&text).expect("ip -json prints a list")
+    }
+}

@@ -1,0 +1,236 @@
+//! What an L7 node serves in the lab: a small HTTP/1.1 server and a UDP echo, on threads of this
+//! process. Every answer tells the name of the node that gave it.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /` (and any other path) | the node's name |
+//! | `GET /bytes/N` | N bytes |
+//! | `GET /slow?seconds=S` | 1 KiB each 100 ms, for S seconds |
+//! | `POST` | how many bytes came |
+//! | a UDP datagram | the node's name, a space, and the datagram |
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
+use nix::sys::time::TimeVal;
+
+use crate::{Error, Namespace};
+
+/// TCP port of the HTTP server.
+pub const HTTP_PORT: u16 = 80;
+/// UDP port of the echo.
+pub const ECHO_PORT: u16 = 7;
+
+/// How often an idle thread looks whether it shall end.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// The pace of a slow download.
+const CHUNK_INTERVAL: Duration = Duration::from_millis(100);
+const CHUNK: usize = 1024;
+/// Connections are many and their threads do little.
+const STACK: usize = 128 * 1024;
+
+/// The servers of one node. They end, and their connections are cut, when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: String,
+    ending: AtomicBool,
+    requests: AtomicU64,
+    accepted: AtomicU64,
+    open: Mutex<HashMap<u64, TcpStream>>,
+}
+
+impl Server {
+    /// Serves HTTP on every address of the namespace, and the echo on `echo_at`.
+    ///
+    /// # Errors
+    /// A port is taken, or an address is not there.
+    pub fn start(namespace: &Namespace, name: &str, echo_at: &[IpAddr]) -> Result<Self, Error> {
+        let shared = Arc::new(Shared {
+            name: name.into(),
+            ending: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            open: Mutex::default(),
+        });
+        let mut server = Self { shared, threads: Vec::new() };
+        // A socket stays in the namespace in which it was made; its threads need not.
+        let (listener, echoes) = namespace
+            .enter(|| {
+                let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, HTTP_PORT))?;
+                setsockopt(&listener, ReceiveTimeout, &TimeVal::new(0, 250_000))?;
+                // One socket an address: the answer's source is then the address asked.
+                let echoes = echo_at.iter().map(|&address| UdpSocket::bind((address, ECHO_PORT)));
+                Ok((listener, echoes.collect::<io::Result<Vec<_>>>()?))
+            })
+            .map_err(Error::system(format!("starting the servers of {name}")))?;
+        let shared = Arc::clone(&server.shared);
+        server.threads.push(thread::spawn(move || accept(&listener, &shared)));
+        for socket in echoes {
+            let shared = Arc::clone(&server.shared);
+            server.threads.push(thread::spawn(move || echo(&socket, &shared)));
+        }
+        Ok(server)
+    }
+
+    /// HTTP requests answered so far.
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Relaxed)
+    }
+
+    /// TCP connections accepted so far.
+    pub fn accepted(&self) -> u64 {
+        self.shared.accepted.load(Relaxed)
+    }
+
+    /// TCP connections open now.
+    pub fn connections(&self) -> usize {
+        self.shared.open().len()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.ending.store(true, Relaxed);
+        for thread in self.threads.drain(..) {
+            // It has told its panic already.
+            let _ = thread.join();
+        }
+        for stream in self.shared.open().values() {
+            // It may have ended on its own.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Shared {
+    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<u64, TcpStream>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ending(&self) -> bool {
+        self.ending.load(Relaxed)
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    while !shared.ending() {
+        let Ok((stream, _)) = listener.accept() else { continue };
+        let Ok(for_cut) = stream.try_clone() else { continue };
+        let number = shared.accepted.fetch_add(1, Relaxed);
+        shared.open().insert(number, for_cut);
+        let of_thread = Arc::clone(shared);
+        let serving = thread::Builder::new().stack_size(STACK).spawn(move || {
+            // Broken connections are the client's to notice.
+            let _ = serve(&stream, &of_thread);
+            of_thread.open().remove(&number);
+        });
+        if serving.is_err() {
+            shared.open().remove(&number);
+        }
+    }
+}
+
+fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::with_capacity(4096, stream);
+    while let Some(request) = Request::read(&mut reader)? {
+        shared.requests.fetch_add(1, Relaxed);
+        respond(&request, &mut reader, stream, shared)?;
+    }
+    Ok(())
+}
+
+fn respond(
+    request: &Request,
+    reader: &mut impl Read,
+    mut stream: &TcpStream,
+    shared: &Shared,
+) -> io::Result<()> {
+    let name = &shared.name;
+    let mut head = |length: usize| {
+        let text = format!("HTTP/1.1 200 OK\r\nX-Node: {name}\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(text.as_bytes())
+    };
+    if request.method == "POST" {
+        let came = io::copy(&mut reader.take(request.body), &mut io::sink())?;
+        let text = format!("{came}\n");
+        head(text.len())?;
+        return stream.write_all(text.as_bytes());
+    }
+    if let Some(length) = request.number_after("/bytes/") {
+        head(length)?;
+        return io::copy(&mut io::repeat(b'.').take(length as u64), &mut stream).map(drop);
+    }
+    if let Some(seconds) = request.number_after("/slow?seconds=") {
+        let chunks = seconds * 10;
+        head(chunks * CHUNK)?;
+        for _ in 0..chunks {
+            stream.write_all(&[b'.'; CHUNK])?;
+            // The download is slow on purpose: this is its pace, not a wait for something.
+            thread::sleep(CHUNK_INTERVAL);
+        }
+        return Ok(());
+    }
+    head(name.len() + 1)?;
+    stream.write_all(format!("{name}\n").as_bytes())
+}
+
+struct Request {
+    method: String,
+    path: String,
+    body: u64,
+}
+
+impl Request {
+    /// The next request of a connection; `None` at its end.
+    fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let mut words = line.split_whitespace();
+        let (Some(method), Some(path)) = (words.next(), words.next()) else {
+            return Err(ErrorKind::InvalidData.into());
+        };
+        let mut request = Self { method: method.into(), path: path.into(), body: 0 };
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            let Some((name, value)) = header.trim().split_once(':') else { break };
+            if name.eq_ignore_ascii_case("content-length") {
+                request.body = value.trim().parse().map_err(|_| ErrorKind::InvalidData)?;
+            }
+        }
+        Ok(Some(request))
+    }
+
+    fn number_after(&self, prefix: &str) -> Option<usize> {
+        self.path.strip_prefix(prefix)?.parse().ok()
+    }
+}
+
+fn echo(socket: &UdpSocket, shared: &Shared) {
+    let mut datagram = [0; 65536];
+    if socket.set_read_timeout(Some(PATIENCE)).is_err() {
+        return;
+    }
+    while !shared.ending() {
+        let Ok((length, from)) = socket.recv_from(&mut datagram) else { continue };
+        let mut answer = format!("{} ", shared.name).into_bytes();
+        answer.extend_from_slice(&datagram[..length]);
+        // A client that is gone does not miss it.
+        let _: io::Result<usize> = socket.send_to(&answer, from as SocketAddr);
+    }
+}
