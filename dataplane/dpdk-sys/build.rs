@@ -1,7 +1,7 @@
 //! Finds DPDK, compiles the shim, generates the bindings.
 
-use std::env;
 use std::path::PathBuf;
+use std::{env, process};
 
 use bindgen::callbacks::{ItemInfo, ParseCallbacks};
 
@@ -42,19 +42,21 @@ const FUNCTIONS: &[&str] = &[
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src/shim.h");
     println!("cargo:rerun-if-changed=src/shim.c");
 
     let dpdk = pkg_config::Config::new()
         .atleast_version(OLDEST)
         .cargo_metadata(false)
+        .env_metadata(true)
         .probe("libdpdk")
         .unwrap_or_else(|error| {
-            panic!(
-                "DPDK {OLDEST} or later is needed to build, and pkg-config does not find it.\n\
-                 On Debian and Ubuntu: apt install libdpdk-dev pkg-config clang libclang-dev\n\
-                 Elsewhere: set PKG_CONFIG_PATH to the directory of libdpdk.pc.\n\n{error}"
-            )
+            eprintln!(
+                "{error}\n\n\
+                 DPDK {OLDEST} or later is needed to build this, and pkg-config does not find it.\n\
+                 Debian, Ubuntu: apt install libdpdk-dev pkg-config clang libclang-dev\n\
+                 DPDK built by hand: set PKG_CONFIG_PATH to the directory of its libdpdk.pc"
+            );
+            process::exit(1)
         });
 
     let mut flags = vec!["-include".to_owned(), "rte_config.h".to_owned()];
@@ -100,7 +102,8 @@ fn generate_bindings(flags: &[String]) {
         .prepend_enum_name(false)
         .derive_default(true)
         .generate_comments(false)
-        .parse_callbacks(Box::new(Names));
+        .parse_callbacks(Box::new(Names))
+        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new())); // again when a header changes
     for function in FUNCTIONS {
         builder = builder.allowlist_function(function);
     }

@@ -101,7 +101,7 @@ impl Control {
                 program: env!("CARGO_PKG_VERSION").into(),
                 started_ms: self.started,
             }),
-            Request::Snapshot => Reply::Snapshot(self.force.snapshot()),
+            Request::Snapshot => Reply::Snapshot(self.force.snapshot().map(Box::new)),
             Request::Apply(apply) => match self.apply(apply.snapshot, apply.force) {
                 Ok(generation) => Reply::Applied { generation },
                 Err(reasons) => Reply::Refused { reasons },

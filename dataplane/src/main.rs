@@ -20,6 +20,7 @@ mod vlan;
 mod waiting;
 mod worker;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -28,16 +29,16 @@ use std::time::Duration;
 
 use capsule::{Eal, Lcore};
 use crossbeam::channel::{self, Receiver, Sender};
-use forward::{Cells, Counters, Event};
+use forward::{Cells, Counters};
 
 use crate::args::{Idle, Settings};
 use crate::control::{Control, Inbox};
-use crate::neighbor::Follower;
+use crate::neighbor::{Follower, Hops};
 use crate::ports::Opened;
 use crate::route::{Exit, Routes};
 use crate::tables::Force;
 use crate::team::Team;
-use crate::worker::{Parts, Shared, Update, Worker, WorkerPort};
+use crate::worker::{Parts, Shared, Worker};
 
 /// How long a worker sleeps when there is nothing to do, with `--idle adaptive`: with the kernel's
 /// timer slack its reaction stays below a millisecond.
@@ -81,7 +82,12 @@ fn log(verbose: bool) {
     let default = if verbose { "debug" } else { "info" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("PALIER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }
 
 /// The Snapshot in a file, checked as far as it can be before the ports are open.
@@ -108,6 +114,7 @@ fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), Strin
     let Opened { eal, pool, ports, workers } = ports::open(settings).map_err(|error| text(&error))?;
 
     let (events_to_main, events) = channel::bounded(EVENTS);
+    let go = Arc::new(AtomicBool::new(false));
     let mut team = Vec::new();
     let mut threads = Vec::new();
     for (number, (ports, &cpu)) in workers.into_iter().zip(&settings.cores).enumerate() {
@@ -134,16 +141,16 @@ fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), Strin
             },
             workers: settings.cores.len() as u32,
         };
-        threads.push(start(parts, cpu, &eal, &stop).map_err(|error| text(&error))?);
+        threads.push(start(parts, cpu, &eal, [&go, &stop]).map_err(|error| text(&error))?);
     }
     drop(events_to_main);
 
-    let (targets, hops) = follow(settings);
+    let (targets, hops) =
+        follow(settings).map_err(|error| format!("following the kernel's next hops: {error}"))?;
     let exits = ports.iter().map(|port| Exit {
         wire: port.wire,
         mtu: port.mtu,
         checksum_offload: port.running.info().offloads.tx_ipv4_checksum,
-        interface: port.exception.as_ref().map(|(_, interface)| interface.clone()),
     });
     let (calls_to_main, calls) = channel::bounded(64);
     let mut control = Control {
@@ -165,6 +172,7 @@ fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), Strin
         Some(Err(problems)) => Err(problems.join("; ")),
         Some(Ok(_)) | None => {
             let server = socket::serve(listener, calls_to_main).map_err(|error| text(&error))?;
+            go.store(true, Relaxed);
             tracing::info!(workers = threads.len(), "forwarding");
             control.run(&Inbox { calls, hops, events }, &stop);
             drop(server);
@@ -184,9 +192,9 @@ fn start(
     parts: Parts,
     cpu: usize,
     eal: &Eal,
-    stop: &Arc<AtomicBool>,
+    [go, stop]: [&Arc<AtomicBool>; 2],
 ) -> std::io::Result<JoinHandle<()>> {
-    let (eal, stop) = (eal.clone(), stop.clone());
+    let (eal, go, stop) = (eal.clone(), go.clone(), stop.clone());
     thread::Builder::new().name(format!("worker-{cpu}")).spawn(move || {
         if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
             tracing::warn!(cpu, "the worker could not be pinned: it may share its CPU");
@@ -198,12 +206,15 @@ fn start(
                 None
             }
         };
-        Worker::new(parts).run(&stop);
+        Worker::new(parts).run(&go, &stop);
     })
 }
 
+/// Addresses whose next hops are wanted.
+type Targets = Vec<std::net::IpAddr>;
+
 /// Follows the kernel's next hops, unless they are fixed.
-fn follow(settings: &Settings) -> (Sender<Vec<std::net::IpAddr>>, Receiver<neighbor::Hops>) {
+fn follow(settings: &Settings) -> std::io::Result<(Sender<Targets>, Receiver<Hops>)> {
     let interfaces: Vec<String> = settings
         .ports
         .iter()
@@ -212,7 +223,7 @@ fn follow(settings: &Settings) -> (Sender<Vec<std::net::IpAddr>>, Receiver<neigh
     let (targets, wanted) = channel::unbounded();
     let (found, hops) = channel::unbounded();
     if settings.next_hop.is_none() {
-        Follower::spawn(interfaces, wanted, found);
+        Follower::spawn(interfaces, wanted, found)?;
     }
-    (targets, hops)
+    Ok((targets, hops))
 }

@@ -16,8 +16,6 @@ pub(crate) struct Exit {
     pub(crate) wire: Wire,
     pub(crate) mtu: u16,
     pub(crate) checksum_offload: bool,
-    /// The kernel's interface that stands for it.
-    pub(crate) interface: Option<String>,
 }
 
 /// What the ways to the nodes are made from.
@@ -91,12 +89,9 @@ impl Routes {
         if self.fixed.is_some() {
             return Some((0, self.fixed, u16::MAX));
         }
-        let port_of = |interface: &str| {
-            self.exits.iter().position(|exit| exit.interface.as_deref() == Some(interface))
-        };
-        match self.hops.get(&destination)? {
-            Hop::Reachable { interface, mac, mtu } => Some((port_of(interface)?, Some(*mac), *mtu)),
-            Hop::Unresolved { interface, mtu } => Some((port_of(interface)?, None, *mtu)),
+        match *self.hops.get(&destination)? {
+            Hop::Reachable { port, mac, mtu } => Some((port, Some(mac), mtu)),
+            Hop::Unresolved { port, mtu, .. } => Some((port, None, mtu)),
             Hop::NoRoute(_) => None,
         }
     }

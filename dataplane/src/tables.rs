@@ -52,7 +52,7 @@ impl Force {
     /// The Snapshot in force, without its key.
     pub(crate) fn snapshot(&self) -> Option<InForce> {
         let snapshot = Snapshot { hash_key: None, ..self.snapshot.clone()? };
-        let fingerprint = Hasher::new(self.key?).fingerprint();
+        let fingerprint = Hasher::new(self.key?.bytes()).fingerprint();
         Some(InForce {
             generation: snapshot.generation,
             snapshot,
@@ -174,7 +174,7 @@ impl Force {
             team.wait().map_err(|error| failed(&error))?;
             self.tables = None;
         }
-        let identity = Identity::of_this_boot(HASH_VERSION, Hasher::new(key).fingerprint())
+        let identity = Identity::of_this_boot(HASH_VERSION, Hasher::new(key.bytes()).fingerprint())
             .map_err(|error| failed(&error))?;
         let opened = TableFile::open(&self.directory, &self.geometry, &identity, now)
             .map_err(|error| failed(&with_source(&error)))?;

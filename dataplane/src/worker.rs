@@ -135,6 +135,8 @@ pub(crate) struct Parts {
 
 /// Turns without a packet before a worker naps: bursts come closer together than that.
 const QUIET_TURNS: u32 = 64;
+/// How often a worker that is not yet to go looks whether it is.
+const START: Duration = Duration::from_millis(1);
 /// Turns between two looks at the clock while packets come: microseconds.
 const CLOCK_TURNS: u32 = 8;
 /// Buckets swept a turn: a table of a million connections in 47,000 turns, seconds even if each
@@ -163,8 +165,14 @@ impl Worker {
         }
     }
 
-    /// Forwards packets until told to stop.
-    pub(crate) fn run(mut self, stop: &AtomicBool) {
+    /// Forwards packets until told to stop, once told to `go`: before, it only listens to the main
+    /// thread, so that the first packet already meets the first Snapshot.
+    pub(crate) fn run(mut self, go: &AtomicBool, stop: &AtomicBool) {
+        while !go.load(Relaxed) && !stop.load(Relaxed) {
+            if let Ok(update) = self.updates.recv_timeout(START) {
+                self.take(update);
+            }
+        }
         let mut received = Burst::new();
         let mut turn: u32 = 0;
         while !stop.load(Relaxed) {

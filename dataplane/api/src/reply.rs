@@ -11,7 +11,7 @@ pub enum Reply {
     /// To `hello`.
     Hello(Greeting),
     /// To `snapshot`. `null` if none was applied yet.
-    Snapshot(Option<InForce>),
+    Snapshot(Option<Box<InForce>>),
     /// To `apply`: every worker runs with this generation.
     Applied {
         /// Its number.

@@ -26,13 +26,17 @@ pub struct PortInfo {
     pub max_mtu: u16,
     /// RSS types it offers.
     pub rss: RssTypes,
-    /// Work it can take off the CPU. All of it is used.
+    /// What it does besides moving packets. All of it is used.
     pub offloads: Offloads,
     /// NUMA node it is attached to, if it says so.
     pub socket: Option<u32>,
+    /// Offloads to ask for: DPDK's bits of `offloads`.
+    pub(crate) rx_offloads: u64,
+    /// The same for transmission.
+    pub(crate) tx_offloads: u64,
 }
 
-/// What a device does besides moving packets.
+/// Work that a device takes off the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offloads {
     /// Verifies the IPv4 header's checksum of what it receives
@@ -60,7 +64,10 @@ impl PortInfo {
         // SAFETY: drivers' names are C strings that are never freed.
         let driver = unsafe { CStr::from_ptr(info.driver_name) };
 
-        let (rx, tx) = (info.rx_offload_capa, info.tx_offload_capa);
+        let rx = info.rx_offload_capa
+            & (ffi::RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | ffi::RTE_ETH_RX_OFFLOAD_SCATTER);
+        let tx = info.tx_offload_capa
+            & (ffi::RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | ffi::RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
         let mut info = Self {
             driver: driver.to_string_lossy().into_owned(),
             mac: mac.addr_bytes,
@@ -77,6 +84,8 @@ impl PortInfo {
                 multi_segment: tx & ffi::RTE_ETH_TX_OFFLOAD_MULTI_SEGS != 0,
             },
             socket: u32::try_from(socket).ok(),
+            rx_offloads: rx,
+            tx_offloads: tx,
         };
         info.correct();
         Ok(info)
@@ -93,11 +102,10 @@ impl PortInfo {
                 self.equal_queues = true;
                 self.rss = RssTypes::NONE;
             }
-            // They hash nothing, whatever they say, and walk chains, though they do not say so.
-            "net_null" | "net_ring" | "net_pcap" => {
-                self.rss = RssTypes::NONE;
-                self.offloads.multi_segment = true;
-            }
+            // What it "receives" is nobody's flow.
+            "net_null" => self.rss = RssTypes::NONE,
+            // It copies chains, though it does not say so, and wants not to be asked.
+            "net_pcap" => self.offloads.multi_segment = true,
             _ => {}
         }
     }
@@ -123,5 +131,37 @@ mod tests {
         assert_eq!(max_mtu(9194, 9216), 9194); // a NIC
         assert_eq!(max_mtu(u16::MAX, u32::MAX), u16::MAX); // net_pcap
         assert_eq!(max_mtu(1500, 1500), 1482);
+    }
+
+    #[test]
+    fn net_tap_is_not_believed_about_its_queues_nor_rss() {
+        let claimed = PortInfo {
+            driver: "net_tap".to_owned(),
+            mac: [2, 0, 0, 0, 0, 1],
+            max_rx_queues: 16,
+            max_tx_queues: 16,
+            equal_queues: false,
+            min_mtu: 68,
+            max_mtu: 1504,
+            rss: RssTypes::IP,
+            offloads: Offloads {
+                rx_ipv4_checksum: true,
+                tx_ipv4_checksum: true,
+                scatter: true,
+                multi_segment: true,
+            },
+            socket: None,
+            rx_offloads: 0,
+            tx_offloads: 0,
+        };
+        let mut info = claimed.clone();
+        info.correct();
+        assert_eq!((info.max_rx_queues, info.max_tx_queues, info.equal_queues), (4, 4, true));
+        assert_eq!((info.rss, info.offloads), (RssTypes::NONE, claimed.offloads));
+
+        let mut nic = PortInfo { driver: "net_ice".to_owned(), ..claimed };
+        let claimed = nic.clone();
+        nic.correct();
+        assert_eq!(nic, claimed);
     }
 }

@@ -73,8 +73,8 @@
 //!
 //! ```compile_fail,E0599
 //! # use capsule::TxQueue;
-//! fn copy(queue: &TxQueue) -> TxQueue {
-//!     TxQueue::clone(queue)
+//! fn double(queue: TxQueue) -> (TxQueue, TxQueue) {
+//!     (queue.clone(), queue)
 //! }
 //! ```
 //!

@@ -207,3 +207,45 @@ impl std::fmt::Debug for Packet {
         all.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::ManuallyDrop;
+
+    use super::*;
+
+    /// An mbuf of no pool, to see what is written in it.
+    fn mbuf(buffer: &mut [u8; 192]) -> rte_mbuf {
+        rte_mbuf {
+            buf_addr: buffer.as_mut_ptr().cast(),
+            data_off: 128,
+            data_len: 64,
+            pkt_len: 64,
+            nb_segs: 1,
+            refcnt: 1,
+            ..rte_mbuf::default()
+        }
+    }
+
+    #[test]
+    fn the_nic_is_told_where_the_ipv4_header_lies() {
+        let mut buffer = [0; 192];
+        let mut mbuf = mbuf(&mut buffer);
+        let mut packet = ManuallyDrop::new(Packet(NonNull::from(&mut mbuf)));
+        packet.offload_ipv4_checksum(18, 24);
+        assert_eq!(mbuf.ol_flags, 1 << 55 | 1 << 54); // RTE_MBUF_F_TX_IPV4, _IP_CKSUM
+        assert_eq!(mbuf.tx_offload, 18 | 24 << 7); // l2_len: 7 bits, l3_len: 9
+    }
+
+    #[test]
+    fn only_a_checksum_that_the_nic_found_wrong_is_bad() {
+        // RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN, _BAD, _GOOD, _NONE
+        for (flags, bad) in [(0, false), (1 << 4, true), (1 << 7, false), (1 << 7 | 1 << 4, false)]
+        {
+            let mut buffer = [0; 192];
+            let mut mbuf = rte_mbuf { ol_flags: flags, ..mbuf(&mut buffer) };
+            let packet = ManuallyDrop::new(Packet(NonNull::from(&mut mbuf)));
+            assert_eq!(packet.has_bad_ipv4_checksum(), bad, "{flags:#x}");
+        }
+    }
+}

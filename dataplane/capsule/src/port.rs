@@ -160,15 +160,10 @@ impl Port {
 
     /// Tells the device about queues, offloads, RSS and MTU.
     fn configure(&self, settings: &PortSettings, rss: RssTypes) -> Result<(), Error> {
-        let offloads = self.info.offloads;
-        let bit = |wanted: bool, bit: u64| if wanted { bit } else { 0 };
-
         let mut conf = ffi::rte_eth_conf::default();
         conf.rxmode.mtu = settings.mtu.unwrap_or(0).into(); // 0 is the default
-        conf.rxmode.offloads = bit(offloads.rx_ipv4_checksum, ffi::RTE_ETH_RX_OFFLOAD_IPV4_CKSUM)
-            | bit(offloads.scatter, ffi::RTE_ETH_RX_OFFLOAD_SCATTER);
-        conf.txmode.offloads = bit(offloads.tx_ipv4_checksum, ffi::RTE_ETH_TX_OFFLOAD_IPV4_CKSUM)
-            | bit(offloads.multi_segment, ffi::RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+        conf.rxmode.offloads = self.info.rx_offloads;
+        conf.txmode.offloads = self.info.tx_offloads;
         if !rss.is_none() {
             conf.rxmode.mq_mode = ffi::rte_eth_rx_mq_mode::RTE_ETH_MQ_RX_RSS;
             conf.rx_adv_conf.rss_conf.rss_hf = rss.bits(); // with the driver's own key

@@ -6,7 +6,7 @@
 //! is empty.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::AsFd;
 
 use libbpf_rs::{ProgramHandle, TC_INGRESS, TcHook};
 use netlink_packet_core::{
@@ -20,56 +20,34 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 const PRIORITY: u32 = 0x7061;
 const HANDLE: u32 = 0x7061;
 
-/// The program's name in the kernel, by which a filter of ours is known.
-const PROGRAM: &str = "decap_tc";
-
 /// A filter in its place. Removed on drop.
 #[derive(Debug)]
 pub(crate) struct Filter {
-    hook: TcHook,
+    program: ProgramHandle,
     ifindex: i32,
-    program: u32,
     remove_qdisc: bool,
 }
 
 impl Filter {
     /// Attaches the program, in place of one that was left behind.
-    pub(crate) fn attach(program: BorrowedFd<'_>, ifindex: i32) -> io::Result<Self> {
+    pub(crate) fn attach(program: ProgramHandle, ifindex: i32) -> io::Result<Self> {
         let created = create_qdisc(ifindex)?;
-        let mut hook = TcHook::new(program);
-        hook.ifindex(ifindex).attach_point(TC_INGRESS).handle(HANDLE).priority(PRIORITY);
-
-        let left_behind = hook.query().ok().filter(|&id| id != 0);
-        if let Some(id) = left_behind
-            && ProgramHandle::from_prog_id(id).is_ok_and(|other| other.name() != PROGRAM)
-        {
-            let place = format!("another program has priority {PRIORITY}, handle {HANDLE:#x}");
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, place));
-        }
-        let attached = hook.replace(left_behind.is_some()).attach();
-        let program = attached.and_then(|mut hook| hook.query());
-        match program {
-            Ok(program) => {
-                let remove_qdisc = created || left_behind.is_some();
-                Ok(Self { hook, ifindex, program, remove_qdisc })
-            }
-            Err(error) => {
-                if created {
-                    remove_empty_qdisc(ifindex)?;
-                }
-                Err(io::Error::other(error))
-            }
+        match put(&program, ifindex) {
+            Ok(replaced) => Ok(Self { program, ifindex, remove_qdisc: created || replaced }),
+            Err(error) if created => remove_empty_qdisc(ifindex).and(Err(error)),
+            Err(error) => Err(error),
         }
     }
 }
 
 impl Drop for Filter {
     fn drop(&mut self) {
-        // A process started since has put its own program here: all is its now.
-        if self.hook.query().ok() != Some(self.program) {
+        let mut place = place(&self.program, self.ifindex);
+        // A process started since may have put its own program here: all is its now.
+        if place.query().ok() != Some(self.program.id()) {
             return;
         }
-        let detached = self.hook.detach().map_err(io::Error::other);
+        let detached = place.detach().map_err(io::Error::other);
         let removed = match self.remove_qdisc {
             true => detached.and_then(|()| remove_empty_qdisc(self.ifindex)),
             false => detached,
@@ -78,6 +56,29 @@ impl Drop for Filter {
             tracing::warn!(%error, "the TC filter or its clsact qdisc was left behind");
         }
     }
+}
+
+/// The place, for this program.
+fn place(program: &ProgramHandle, ifindex: i32) -> TcHook {
+    let mut hook = TcHook::new(program.as_fd());
+    hook.ifindex(ifindex).attach_point(TC_INGRESS).handle(HANDLE).priority(PRIORITY);
+    hook
+}
+
+/// Puts the program in its place. Whether it replaced one of ours.
+fn put(program: &ProgramHandle, ifindex: i32) -> io::Result<bool> {
+    let mut place = place(program, ifindex);
+    let present = place.query().ok().map(ProgramHandle::from_prog_id);
+    let replaced = match present {
+        None => false,
+        Some(Ok(other)) if other.name() == program.name() => true,
+        Some(_) => {
+            let taken = format!("priority {PRIORITY}, handle {HANDLE:#x} is another program's");
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
+        }
+    };
+    place.replace(replaced).attach().map_err(io::Error::other)?;
+    Ok(replaced)
 }
 
 /// Makes the qdisc. False if there is one.

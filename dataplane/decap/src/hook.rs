@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use libbpf_rs::ProgramHandle;
+
 use crate::clsact::Filter;
 use crate::link::{self, Point};
 use crate::skeleton::DecapProgs;
@@ -74,12 +76,15 @@ enum Kept {
 
 impl Attachment {
     pub(crate) fn new(programs: &DecapProgs<'_>, ifindex: i32, hook: Hook) -> io::Result<Self> {
-        let (tc, xdp) = (programs.decap_tc.as_fd(), programs.decap_xdp.as_fd());
+        let (tc, xdp) = (&programs.decap_tc, &programs.decap_xdp);
         let kept = match hook {
-            Hook::Tcx => Kept::Link(link::create(tc, ifindex, Point::Tcx)?),
-            Hook::Clsact => Kept::Filter(Filter::attach(tc, ifindex)?),
-            Hook::Xdp => Kept::Link(link::create(xdp, ifindex, Point::XdpNative)?),
-            Hook::XdpGeneric => Kept::Link(link::create(xdp, ifindex, Point::XdpGeneric)?),
+            Hook::Tcx => Kept::Link(link::create(tc.as_fd(), ifindex, Point::Tcx)?),
+            Hook::Clsact => {
+                let program = ProgramHandle::try_from(tc).map_err(io::Error::other)?;
+                Kept::Filter(Filter::attach(program, ifindex)?)
+            }
+            Hook::Xdp => Kept::Link(link::create(xdp.as_fd(), ifindex, Point::XdpNative)?),
+            Hook::XdpGeneric => Kept::Link(link::create(xdp.as_fd(), ifindex, Point::XdpGeneric)?),
         };
         Ok(Self { hook, _kept: kept })
     }

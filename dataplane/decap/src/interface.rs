@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::sys::socket::SockaddrStorage;
 
 use crate::Error;
 
@@ -24,14 +25,16 @@ pub fn addresses(interface: &str) -> Result<Vec<IpAddr>, Error> {
 
 /// The number of the interface, which must carry Ethernet frames.
 pub(crate) fn index(interface: &str) -> Result<i32, Error> {
-    let mut links = entries(interface)?.into_iter().filter_map(|entry| entry.address);
-    let link = links
-        .find_map(|address| address.as_link_addr().copied())
-        .ok_or_else(|| Error::NoInterface(interface.into()))?;
-    if !ETHERNET_HEADERS.contains(&link.hatype()) {
-        return Err(Error::NotEthernet(interface.into()));
+    let entries = entries(interface)?;
+    if entries.is_empty() {
+        return Err(Error::NoInterface(interface.into()));
     }
-    i32::try_from(link.ifindex()).map_err(|_| Error::NoInterface(interface.into()))
+    let mut addresses = entries.iter().filter_map(|entry| entry.address.as_ref());
+    let ethernet = addresses
+        .find_map(SockaddrStorage::as_link_addr)
+        .filter(|link| ETHERNET_HEADERS.contains(&link.hatype()))
+        .ok_or_else(|| Error::NotEthernet(interface.into()))?;
+    i32::try_from(ethernet.ifindex()).map_err(|_| Error::NoInterface(interface.into()))
 }
 
 fn entries(interface: &str) -> Result<Vec<InterfaceAddress>, Error> {

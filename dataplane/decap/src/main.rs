@@ -13,7 +13,6 @@ use std::{fs, thread};
 use args::Args;
 use clap::Parser;
 use decap::{Decap, Rules, Settings};
-use libbpf_rs::PrintLevel;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -26,9 +25,6 @@ fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(io::stderr)
         .init();
-    libbpf_rs::set_print(Some((PrintLevel::Info, |_, line| {
-        tracing::debug!("{}", line.trim_end())
-    })));
 
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,

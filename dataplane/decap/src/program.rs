@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{ErrorKind, OpenObject, ProgramAttachType};
+use libbpf_rs::{ErrorKind, OpenObject, PrintLevel, ProgramAttachType};
 
 use crate::skeleton::{DecapSkel, DecapSkelBuilder};
 use crate::{Error, Hook};
@@ -13,6 +13,11 @@ pub(crate) fn load(
     object: &mut MaybeUninit<OpenObject>,
     hook: Hook,
 ) -> Result<DecapSkel<'_>, Error> {
+    // libbpf would write to standard error, the verifier's log for instance.
+    libbpf_rs::set_print(Some((PrintLevel::Info, |_, line| {
+        tracing::debug!("{}", line.trim_end())
+    })));
+
     let mut open = DecapSkelBuilder::default().open(object).map_err(Error::Load)?;
     open.progs.decap_xdp.set_autoload(hook.is_xdp());
     open.progs.decap_tc.set_autoload(!hook.is_xdp());

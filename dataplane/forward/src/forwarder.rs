@@ -273,13 +273,13 @@ impl<P: Pool> Forwarder<P> {
             let Lanes { words, hashes, count, .. } = &mut *self.lanes4;
             tables.hasher.hash4(words, *count, hashes);
             let stage = Stage { connections: &mut self.connections, at, paths: here.paths };
-            stage.run(&self.lanes4, flow4, frames, verdicts, here.wire.l3(), false);
+            stage.run(&self.lanes4, Words4::flow, frames, verdicts, here.wire.l3(), false);
         }
         if self.lanes6.count > 0 {
             let Lanes { words, hashes, count, .. } = &mut *self.lanes6;
             tables.hasher.hash6(words, *count, hashes);
             let stage = Stage { connections: &mut self.connections, at, paths: here.paths };
-            stage.run(&self.lanes6, flow6, frames, verdicts, here.wire.l3(), true);
+            stage.run(&self.lanes6, Words6::flow, frames, verdicts, here.wire.l3(), true);
         }
         self.connections.count(&self.counters);
         for (frame, verdict) in frames.iter_mut().zip(verdicts) {
@@ -302,10 +302,8 @@ impl<P: Pool> Forwarder<P> {
         match here.wire.ethertype(bytes) {
             Some(IPV4) => {
                 let Some(packet) = plain4(ip, available) else { return false };
-                let [_, _, _, _, d0, d1, d2, d3] = *packet.addresses;
-                let [_, _, p0, p1] = *packet.ports;
-                let vip = u32::from_le_bytes([d0, d1, d2, d3]);
-                let key = key4(vip, u16::from_le_bytes([p0, p1]), packet.protocol);
+                let vip = (packet.addresses >> 32) as u32;
+                let key = key4(vip, (packet.ports >> 16) as u16, packet.protocol);
                 let Some(service) = tables.vips.exact4(key) else { return false };
                 let lanes = &mut *self.lanes4;
                 lanes.words.set(lanes.count, packet.addresses, packet.ports, packet.protocol);
@@ -315,9 +313,9 @@ impl<P: Pool> Forwarder<P> {
             }
             Some(IPV6) => {
                 let Some(packet) = plain6(ip, available) else { return false };
-                let Some(vip) = packet.addresses.last_chunk() else { return false };
-                let [_, _, p0, p1] = *packet.ports;
-                let (vip, port) = (u128::from_le_bytes(*vip), u16::from_le_bytes([p0, p1]));
+                let [_, _, low, high] = packet.addresses;
+                let vip = u128::from(low) | u128::from(high) << 64;
+                let port = (packet.ports >> 16) as u16;
                 let Some(service) = tables.vips.exact6(vip, port, packet.protocol) else {
                     return false;
                 };
@@ -397,12 +395,4 @@ pub(crate) fn deliver<F: Frame>(
         }
         Err(reason) => Verdict::Drop(reason),
     }
-}
-
-fn flow4(words: &Words4, lane: usize) -> Flow {
-    words.flow(lane)
-}
-
-fn flow6(words: &Words6, lane: usize) -> Flow {
-    words.flow(lane)
 }

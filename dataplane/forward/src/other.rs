@@ -95,13 +95,19 @@ impl<P: Pool> Forwarder<P> {
             Ok(chosen) => chosen,
             Err(reason) => return Verdict::Drop(reason),
         };
-        if let Some(key) = Key::of(packet) {
-            let target = Target { node: chosen.node, service: service.index };
-            if let Recorded::Full = self.fragments.first(key, target, here.millis) {
+        let Some(key) = Key::of(packet) else {
+            return self.deliver(here, frame, packet, chosen);
+        };
+        let target = Target { node: chosen.node, service: service.index };
+        match self.fragments.first(key, target, here.millis) {
+            Recorded::New => self.deliver(here, frame, packet, chosen),
+            Recorded::Full => {
                 self.counters.add(Counter::FragmentTableFull, 1);
+                self.deliver(here, frame, packet, chosen)
             }
+            // A second first fragment: wherever its ports would lead, the datagram stays whole.
+            Recorded::Known(target) => self.deliver_to(here, tables, frame, packet, target),
         }
-        self.deliver(here, frame, packet, chosen)
     }
 
     fn later_fragment(
@@ -115,7 +121,21 @@ impl<P: Pool> Forwarder<P> {
             return self.kernel(here, frame, packet);
         }
         let Some(key) = Key::of(packet) else { return Verdict::Drop(Counter::Malformed) };
-        let Some(target) = self.fragments.later(&key, here.millis) else { return Verdict::Hold };
+        match self.fragments.later(&key, here.millis) {
+            Some(target) => self.deliver_to(here, tables, frame, packet, target),
+            None => Verdict::Hold,
+        }
+    }
+
+    /// Sends a fragment where its datagram goes.
+    fn deliver_to(
+        &mut self,
+        here: &Here<'_>,
+        tables: &Tables,
+        frame: &mut P::Frame,
+        packet: &Summary,
+        target: Target,
+    ) -> Verdict {
         let service = tables.by_index(target.service);
         let Some(member) = service.and_then(|s| s.holds(target.node, here.now)) else {
             return Verdict::Drop(Counter::NoFirstFragment);

@@ -161,11 +161,23 @@ impl Path {
 
 impl Outer {
     #[inline]
-    const fn overhead(self) -> u16 {
+    pub(crate) const fn is_ipv6(self) -> bool {
         match self {
-            Self::V4 | Self::V4Vlan => 20,
-            Self::V6 | Self::V6Vlan => 40,
+            Self::V4 | Self::V4Vlan => false,
+            Self::V6 | Self::V6Vlan => true,
         }
+    }
+
+    #[inline]
+    pub(crate) const fn is_tagged(self) -> bool {
+        match self {
+            Self::V4 | Self::V6 => false,
+            Self::V4Vlan | Self::V6Vlan => true,
+        }
+    }
+
+    const fn overhead(self) -> u16 {
+        if self.is_ipv6() { 40 } else { 20 }
     }
 }
 

@@ -4,13 +4,13 @@
 
 use crate::connection::Signal;
 
-/// A plain packet's headers, as they lie in it.
+/// A plain packet's headers, as they lie in it: numbers are read as little-endian, so nothing is swapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plain<'a, const ADDRESSES: usize> {
-    /// Source address, then destination.
-    pub(crate) addresses: &'a [u8; ADDRESSES],
-    /// Source port, then destination port.
-    pub(crate) ports: &'a [u8; 4],
+pub(crate) struct Plain<A> {
+    /// Source address in the low half, destination address above it.
+    pub(crate) addresses: A,
+    /// Source port in the low half, destination port above it.
+    pub(crate) ports: u32,
     pub(crate) protocol: u8,
     /// Length of the IP packet.
     pub(crate) len: u16,
@@ -22,7 +22,7 @@ const UDP: u8 = 17;
 
 /// The IPv4 packet at the start of `bytes`, of which `available` bytes are in the frame.
 #[inline]
-pub(crate) fn plain4(bytes: &[u8], available: usize) -> Option<Plain<'_, 8>> {
+pub(crate) fn plain4(bytes: &[u8], available: usize) -> Option<Plain<u64>> {
     let header: &[u8; 28] = bytes.first_chunk()?;
     let len = u16::from_be_bytes([header[2], header[3]]);
     let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff;
@@ -31,13 +31,14 @@ pub(crate) fn plain4(bytes: &[u8], available: usize) -> Option<Plain<'_, 8>> {
     }
     let protocol = header[9];
     let signal = signal(protocol, &bytes[20..], usize::from(len).checked_sub(20)?)?;
-    let (addresses, ports) = (header[12..].first_chunk()?, header[20..].first_chunk()?);
+    let addresses = header[12..].first_chunk().copied().map(u64::from_le_bytes)?;
+    let ports = header[20..].first_chunk().copied().map(u32::from_le_bytes)?;
     Some(Plain { addresses, ports, protocol, len, signal })
 }
 
 /// The IPv6 packet at the start of `bytes`, of which `available` bytes are in the frame.
 #[inline]
-pub(crate) fn plain6(bytes: &[u8], available: usize) -> Option<Plain<'_, 32>> {
+pub(crate) fn plain6(bytes: &[u8], available: usize) -> Option<Plain<[u64; 4]>> {
     let header: &[u8; 48] = bytes.first_chunk()?;
     let payload = u16::from_be_bytes([header[4], header[5]]);
     let len = payload.checked_add(40)?;
@@ -46,7 +47,10 @@ pub(crate) fn plain6(bytes: &[u8], available: usize) -> Option<Plain<'_, 32>> {
     }
     let protocol = header[6];
     let signal = signal(protocol, &bytes[40..], usize::from(payload))?;
-    let (addresses, ports) = (header[8..].first_chunk()?, header[40..].first_chunk()?);
+    let (words, _) = header[8..40].as_chunks();
+    let &[a, b, c, d] = words.first_chunk()?;
+    let addresses = [a, b, c, d].map(u64::from_le_bytes);
+    let ports = header[40..].first_chunk().copied().map(u32::from_le_bytes)?;
     Some(Plain { addresses, ports, protocol, len, signal })
 }
 

@@ -144,7 +144,7 @@ impl Tables {
     }
 
     /// Where the traffic of a service's node is counted.
-    pub(crate) fn cell(&self, service: u16, node: u16) -> Cell {
+    pub fn cell(&self, service: u16, node: u16) -> Cell {
         let member = self.by_index(service).and_then(|s| s.members.get(usize::from(node)));
         member.map_or(Cell::OVERFLOW, |member| member.cell)
     }

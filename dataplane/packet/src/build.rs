@@ -35,7 +35,8 @@ pub fn frame(destination: Mac, source: Mac, vlan: Option<u16>, packet: &[u8]) ->
 /// An IP packet to be, of either family.
 ///
 /// What the other family does not have is ignored: options and DF in IPv6, extension headers and
-/// the flow label in IPv4.
+/// the flow label in IPv4. Checksums are for the destination that the header names, which is not the
+/// last one of a source route.
 #[derive(Clone, Debug)]
 pub struct Ip {
     source: IpAddr,
@@ -265,3 +266,6 @@ impl Ip {
         packet
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,3 +263,74 @@ fn what_is_not_a_socket_is_left_alone() {
     let error = Listener::bind(&path).unwrap_err();
     assert!(matches!(error, Error::Directory { .. }), "{error}");
 }
+
+/// `scripts/capture` speaks this protocol too.
+#[test]
+fn the_capture_script_writes_what_it_is_given() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/capture");
+    let fixture = Fixture::new(LIMITS);
+    let calls = fixture.calls.clone();
+    let packet = |time_ns, data: &str| api::Captured {
+        time_ns,
+        worker: 1,
+        reason: "drop_no_service".into(),
+        length: 60,
+        data: data.into(),
+    };
+    let replies = [
+        // "ab" and "cd" in base64.
+        Reply::Capture { packets: vec![packet(1_000_000_002, "YWI=")], missed: 3 },
+        Reply::Capture { packets: vec![packet(3_000_000_000, "Y2Q=")], missed: 0 },
+    ];
+    let answers = thread::spawn(move || {
+        let mut requests = Vec::new();
+        for (answer, Call { request, reply }) in replies.into_iter().zip(calls.iter()) {
+            requests.push(request);
+            reply.send(answer).unwrap();
+        }
+        requests
+    });
+    let output = fixture.directory.path().join("out.pcap");
+    let ran = std::process::Command::new("python3")
+        .arg(script)
+        .args(["--packets", "2", "--dropped", "--source", "203.0.113.0/24", "-o"])
+        .arg(&output)
+        .arg("--run-dir")
+        .arg(fixture.path().parent().unwrap())
+        .output();
+    let ran = match ran {
+        Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
+            eprintln!("skipped: the script needs python3");
+            return;
+        }
+        ran => ran.unwrap(),
+    };
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.success(), "{said}");
+    assert!(said.contains("worker 1 60 bytes: drop_no_service"), "{said}");
+    assert!(said.contains("(3 more matched and were missed)"), "{said}");
+    assert!(said.ends_with("        2 drop_no_service\n"), "{said}");
+
+    let asked = |packets| {
+        Request::Capture(api::CaptureFilter {
+            packets,
+            timeout_ms: 500,
+            dropped: true,
+            source: Some("203.0.113.0/24".parse().unwrap()),
+            snap_length: 65_535,
+            ..api::CaptureFilter::default()
+        })
+    };
+    assert_eq!(answers.join().unwrap(), [asked(2), asked(1)]);
+
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let expected: [Vec<u8>; 5] = [
+        // Magic number, version 2.4, time zone, accuracy, length, link type.
+        words(&[0xa1b2_3c4d, 0x0004_0002, 0, 0, 65_535, 1]),
+        words(&[1, 2, 2, 60]),
+        b"ab".into(),
+        words(&[3, 0, 2, 60]),
+        b"cd".into(),
+    ];
+    assert_eq!(fs::read(output).unwrap(), expected.concat());
+}

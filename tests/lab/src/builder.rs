@@ -76,7 +76,7 @@ impl Builder {
         self
     }
 
-    /// Leaves the dataplanes to [`Lab::start_dataplane`] or [`L4::start`].
+    /// Leaves the dataplanes to [`Lab::start_dataplane`] or [`L4::start`](crate::L4::start).
     pub fn without_dataplanes(mut self) -> Self {
         self.dataplanes = false;
         self

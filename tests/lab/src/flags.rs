@@ -17,8 +17,6 @@ pub struct Flags {
     pub snapshot: Option<PathBuf>,
     /// `--next-hop`.
     pub next_hop: Option<Mac>,
-    /// `--vlan`.
-    pub vlan: Option<u16>,
     /// Polls all the time, instead of `--idle adaptive`.
     pub busy: bool,
     /// Further flags, as they are.
@@ -34,7 +32,6 @@ impl Default for Flags {
             flow_details: false,
             snapshot: None,
             next_hop: None,
-            vlan: None,
             busy: false,
             further: Vec::new(),
         }

@@ -57,6 +57,15 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Opens a connection to the URL's server from the namespace of the calling thread
+    /// ([`Namespace::enter`](crate::Namespace::enter)). The URL's path plays no part.
+    ///
+    /// # Errors
+    /// It was refused, or nobody answered for 20 s.
+    pub fn to(url: &str) -> io::Result<Self> {
+        Self::open(Url::parse(url).server, None)
+    }
+
     /// Opens a connection, in the namespace of the calling thread.
     pub(crate) fn open(server: SocketAddr, source_port: Option<u16>) -> io::Result<Self> {
         let family = if server.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };

@@ -1,3 +1,4 @@
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -83,8 +84,7 @@ impl L4 {
             std::fs::create_dir_all(&folder).map_err(Error::system("a folder of the lab"))?;
         }
         let mut command = self.command(flags)?;
-        let mut process =
-            Process::start(DATAPLANE, &self.name, &self.namespace, &mut command, &self.log())?;
+        let mut process = Process::start(DATAPLANE, &self.name, &mut command, &self.log())?;
         process.wait_ready(START_LIMIT, |_| {
             socket::request(&self.socket(), &Request::Hello).is_ok()
         })?;
@@ -93,13 +93,13 @@ impl L4 {
         Ok(())
     }
 
-    /// The command that [`Self::start`] runs, in the node's namespace.
+    /// The command that [`Self::start`] runs.
     ///
     /// # Errors
     /// The program was not built.
     pub fn command(&self, flags: &Flags) -> Result<Command, Error> {
         let Flags { queues, cores, connections, flow_details, snapshot, next_hop, .. } = flags;
-        let mut command = Command::new(program::find(DATAPLANE)?);
+        let mut command = self.namespace.command(program::find(DATAPLANE)?);
         let mut flag = |name: &str, value: &dyn AsRef<std::ffi::OsStr>| {
             command.arg(name).arg(value);
         };
@@ -109,9 +109,6 @@ impl L4 {
         flag("--exception", &format!("tap:{EXCEPTION}"));
         flag("--run-dir", &self.folder.join("run"));
         flag("--state-dir", &self.state_folder());
-        if let Some(vlan) = flags.vlan {
-            flag("--vlan", &vlan.to_string());
-        }
         if let Some(connections) = connections {
             flag("--connections", &connections.to_string());
         }
@@ -175,8 +172,16 @@ impl L4 {
     /// # Panics
     /// The dataplane does not answer, or not in the protocol.
     pub fn request(&self, request: &Request) -> Reply {
-        socket::request(&self.socket(), request)
+        self.try_request(request)
             .unwrap_or_else(|error| panic!("request to the dataplane of {}: {error}", self.name))
+    }
+
+    /// As [`Self::request`], where the dataplane may be away.
+    ///
+    /// # Errors
+    /// It does not answer, or not in the protocol.
+    pub fn try_request(&self, request: &Request) -> io::Result<Reply> {
+        socket::request(&self.socket(), request)
     }
 
     /// Sends a line as it is, which need not be a request, and returns the reply's line.

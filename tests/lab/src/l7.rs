@@ -1,5 +1,4 @@
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::address::{self, Addresses, VIP, VIP6};
@@ -33,7 +32,7 @@ impl L7 {
             None
         } else {
             let log = folder.join(format!("{name}.log"));
-            let mut command = Command::new(program::find(DECAP)?);
+            let mut command = namespace.command(program::find(DECAP)?);
             command.args(["--interface", "eth0"]);
             for address in l4.iter().flat_map(Addresses::both) {
                 command.args(["--allow", &address.to_string()]);
@@ -41,7 +40,7 @@ impl L7 {
             for vip in [VIP.to_string(), VIP6.to_string()] {
                 command.args(["--vip", &vip]);
             }
-            Some(Process::start(DECAP, &name, &namespace, &mut command, &log)?)
+            Some(Process::start(DECAP, &name, &mut command, &log)?)
         };
         Ok(Self { number, name, namespace, server, decap })
     }

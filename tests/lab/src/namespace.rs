@@ -1,8 +1,9 @@
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::Arc;
-use std::{io, thread};
+use std::thread;
 
 use nix::sched::{CloneFlags, setns};
 
@@ -45,12 +46,12 @@ impl Namespace {
         })
     }
 
-    /// Starts a process inside the namespace.
-    ///
-    /// # Errors
-    /// It cannot be started.
-    pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
-        self.enter(|| command.spawn())
+    /// A command that runs inside the namespace, with a `/sys` that shows its interfaces. The
+    /// process that it starts is the program's own.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).arg(program);
+        command
     }
 
     /// Runs a command inside the namespace to its end and returns what it printed.
@@ -58,7 +59,7 @@ impl Namespace {
     /// # Errors
     /// It cannot be started, or fails.
     pub fn run(&self, program: &str, args: &[&str]) -> Result<String, Error> {
-        self.enter(|| run(Command::new(program).args(args), ""))
+        run(self.command(program).args(args), "")
     }
 
     /// Runs lines of `ip` commands, without the leading `ip`, up to the first that fails.

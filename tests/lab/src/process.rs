@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{Error, Namespace};
+use crate::Error;
 
 /// How many lines of a log a message shows.
 const TAIL: usize = 25;
@@ -25,11 +25,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it; what it prints is added to `log`.
+    /// Starts it by a [`Namespace::command`](crate::Namespace::command); what it prints is added to
+    /// `log`.
     pub(crate) fn start(
         program: &'static str,
         node: &str,
-        namespace: &Namespace,
         command: &mut Command,
         log: &Path,
     ) -> Result<Self, Error> {
@@ -41,7 +41,7 @@ impl Process {
         let begin = out.metadata().map_or(0, |metadata| metadata.len());
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let what = format!("starting {program} of {node}");
-        let child = namespace.spawn(command).map_err(Error::system(what))?;
+        let child = command.spawn().map_err(Error::system(what))?;
         Ok(Self { program, node: node.into(), child, log: log.into(), begin })
     }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use lab::{ECHO_PORT, Lab, VIP, VIP6};
+use lab::{ECHO_PORT, Lab, VIP, VIP6, Wire};
 
 const URLS: [&str; 2] = ["http://198.51.100.1/", "http://[2001:db8::c633:6401]/"];
 const SOON: Duration = Duration::from_secs(10);
@@ -103,4 +103,17 @@ fn frames_pass_as_they_are_sent() {
     let same = |received: &[u8]| received == frame;
     assert!(sockets[1].receive(SOON, same).is_some());
     assert!(sockets[1].receive(Duration::from_millis(50), same).is_none(), "once only");
+}
+
+#[test]
+fn the_fabric_of_packet_sockets_has_room_for_a_tunnel_around_a_full_size_packet() {
+    let lab = Lab::new().l4(0).l7(2).wire(Wire::AfPacket).start();
+    let [v4, v6] = lab.l7(2).addresses().both().map(|address| address.to_string());
+    // Tunnels over IPv4 and IPv6 around 1500 bytes; less the headers of IP and ICMP.
+    for (address, data) in [(v4, 1500 + 20 - 28), (v6, 1500 + 40 - 48)] {
+        let args = ["-n", "-c", "1", "-W", "5", "-M", "do", "-s", &data.to_string(), &address];
+        lab.l7(1).namespace().run("ping", &args).unwrap();
+    }
+    assert!(lab.client().ping_sized(lab.router().outside().v4.into(), 1472));
+    assert!(!lab.client().ping_sized(lab.router().outside().v4.into(), 1473));
 }

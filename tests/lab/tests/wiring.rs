@@ -1,7 +1,7 @@
 //! An L4 node's wire and exception interface, with testpmd in the dataplane's place: it hands on
-//! every frame between the two.
+//! every frame between the two, over two queues.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use lab::{Lab, Wire};
@@ -14,16 +14,22 @@ impl Testpmd {
     fn start(lab: &Lab, port: &str) -> Self {
         let node = lab.l4(1);
         let exception = format!("net_tap1,iface=exception,mac={}", node.addresses().mac());
-        let mut command = Command::new("dpdk-testpmd");
+        let mut command = node.namespace().command("dpdk-testpmd");
         command
             .args(["--no-huge", "-m", "128", "--no-pci", "--no-telemetry", "--no-shconf"])
             .args(["--file-prefix", node.namespace().name(), "-l", "0,1"])
             .args(["--vdev", port, "--vdev", &exception, "--", "--auto-start"])
-            .args(["--forward-mode=io", "--total-num-mbufs=4096", "--stats-period=60"])
+            .args([
+                "--rxq=2",
+                "--txq=2",
+                "--forward-mode=io",
+                "--total-num-mbufs=4096",
+                "--stats-period=60",
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Self(node.namespace().spawn(&mut command).expect("dpdk-testpmd is installed"))
+        Self(command.spawn().expect("dpdk-testpmd is installed"))
     }
 }
 
@@ -63,5 +69,5 @@ fn a_node_on_a_tap_answers_through_its_dataplane_alone() {
 
 #[test]
 fn a_node_on_a_packet_socket_answers_through_its_dataplane_alone() {
-    check(Wire::AfPacket, "net_af_packet0,iface=wire");
+    check(Wire::AfPacket, "net_af_packet0,iface=wire,qpairs=2");
 }

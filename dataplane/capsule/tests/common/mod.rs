@@ -14,7 +14,7 @@ pub(crate) fn settings(vdevs: &[&str]) -> Settings {
         memory: Memory::Ordinary { megabytes: 64 },
         vdevs: vdevs.iter().map(|&vdev| vdev.into()).collect(),
         pci: vec![],
-        file_prefix: format!("capsule-test-{}", std::process::id()),
+        file_prefix: "capsule-test".into(),
         verbose: false,
     }
 }

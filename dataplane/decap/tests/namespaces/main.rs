@@ -1,0 +1,11 @@
+//! The decapsulator at work: attached to an interface in a network namespace of its own.
+//!
+//! Namespaces and eBPF need root: as anybody else these tests say so and check nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod attachment;
+mod command;
+mod encapsulator;
+mod network;
+mod traffic;

@@ -1,0 +1,173 @@
+//! `palier-lab-demo`: the lab at work, with a table every second.
+//!
+//! Real HTTP, over IPv4 and IPv6, passes client, router, `palier-dataplane`, tunnel, L7 node, and
+//! returns straight. Every few seconds an L7 node is drained and comes back, which no request must
+//! notice: the exit code is 0 only if requests were answered and none failed.
+
+mod histogram;
+mod load;
+mod table;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use lab::{Lab, Wire};
+use load::{Load, Seen};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use table::Moment;
+
+/// The lab at work: HTTP from a client through routers and L4 nodes to L7 nodes and straight back.
+#[derive(Parser)]
+#[command(name = "palier-lab-demo", version)]
+struct Args {
+    /// End after this time (30s, 5m) instead of on Ctrl-C.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    time: Option<Duration>,
+    /// L4 nodes. With 0 the router spreads requests over the L7 nodes itself.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = up_to(0, 8))]
+    l4: u8,
+    /// L7 nodes.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = up_to(1, 100))]
+    l7: u8,
+    /// What the L4 nodes receive from and send on.
+    #[arg(long, value_name = "DRIVER", default_value = "tap")]
+    wire: Driver,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Driver {
+    /// DPDK's net_tap
+    Tap,
+    /// DPDK's net_af_packet
+    AfPacket,
+}
+
+fn up_to(least: i64, most: i64) -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(least..=most)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = text[..text.len() - unit.len()].parse::<u64>().ok();
+    let seconds = match unit {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        _ => None,
+    };
+    let total = number.zip(seconds).and_then(|(number, seconds)| number.checked_mul(seconds));
+    total.map(Duration::from_secs).ok_or_else(|| "write 30s, 5m or 1h".into())
+}
+
+/// A table each so often; every so many tables a node is drained or comes back.
+const TICK: Duration = Duration::from_secs(1);
+const TICKS_PER_CHANGE: u64 = 4;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut signals = Signals::new([SIGINT, SIGTERM]).expect("these can be caught");
+    let (stop, stopped) = mpsc::channel();
+    thread::spawn(move || {
+        signals.forever().next();
+        // Once nobody waits, the program is ending anyway.
+        let _ = stop.send(());
+    });
+
+    let wire = match args.wire {
+        Driver::Tap => Wire::Tap,
+        Driver::AfPacket => Wire::AfPacket,
+    };
+    let lab = Lab::new().l4(args.l4.into()).l7(args.l7.into()).wire(wire).without_signals();
+    let lab = match lab.try_start() {
+        Ok(lab) => lab,
+        Err(error) => {
+            eprintln!("palier-lab-demo: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    notes(&lab);
+    let seen = run(&lab, args.time, &stopped);
+    println!("in all: {}", table::requests(&seen));
+    if let Some(failure) = &seen.failure {
+        println!("first failure: {failure}");
+    }
+    if seen.answered > 0 && seen.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints what the dataplanes warned of as they started.
+fn notes(lab: &Lab) {
+    for node in lab.l4s() {
+        let log = std::fs::read_to_string(node.log()).unwrap_or_default();
+        let warnings = log.lines().filter_map(|line| line.split_once(" WARN "));
+        warnings.for_each(|(_, text)| println!("note of {}: {}", node.name(), text.trim()));
+    }
+}
+
+fn run(lab: &Lab, time: Option<Duration>, stopped: &mpsc::Receiver<()>) -> Seen {
+    let load = Load::start(lab.client());
+    let start = Instant::now();
+    let mut changes = Changes { drained: None, next: 0, states: vec!["up"; lab.l7s().len()] };
+    let mut all = Seen::new();
+    let (mut earlier, mut last) = (Moment::now(lab), start);
+    for tick in 1_u64.. {
+        let wait = (start + TICK * u32::try_from(tick).unwrap_or(u32::MAX))
+            .saturating_duration_since(Instant::now());
+        match stopped.recv_timeout(wait) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+        }
+        let (seen, now, at) = (load.take(), Moment::now(lab), Instant::now());
+        let table = now.table(lab, &earlier, at - last, &changes.states);
+        show(&format!("{:>4} s  {}\n{table}", start.elapsed().as_secs(), table::requests(&seen)));
+        all.merge(seen);
+        (earlier, last) = (now, at);
+        if time.is_some_and(|time| start.elapsed() >= time) {
+            break;
+        }
+        if tick % TICKS_PER_CHANGE == 0 {
+            changes.make(lab);
+        }
+    }
+    all.merge(load.finish());
+    all
+}
+
+/// Planned changes: one node after the other is drained and comes back.
+struct Changes {
+    drained: Option<usize>,
+    next: usize,
+    states: Vec<&'static str>,
+}
+
+impl Changes {
+    fn make(&mut self, lab: &Lab) {
+        if lab.l4s().is_empty() || self.states.len() < 2 {
+            return;
+        }
+        match self.drained.take() {
+            Some(index) => {
+                lab.up(index + 1);
+                self.states[index] = "up";
+            }
+            None => {
+                lab.drain(self.next + 1);
+                self.states[self.next] = "drain";
+                self.drained = Some(self.next);
+                self.next = (self.next + 1) % self.states.len();
+            }
+        }
+    }
+}
+
+/// On a terminal, the table stays where it is; elsewhere, one follows the other.
+fn show(text: &str) {
+    let mut out = io::stdout().lock();
+    let begin = if out.is_terminal() { "\x1b[H\x1b[J" } else { "" };
+    // Nobody reads any more: the exit code still tells.
+    let _ = writeln!(out, "{begin}{text}");
+}

@@ -1,0 +1,126 @@
+//! What is printed every second.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use api::{Reply, Request, Stats};
+use lab::Lab;
+
+use crate::load::Seen;
+
+/// The counts at one moment, to take the next second's difference from.
+#[derive(Default)]
+pub(crate) struct Moment {
+    /// Of each L4 node; `None` while its dataplane is away.
+    l4: Vec<Option<Forwarded>>,
+    /// Requests of each L7 node.
+    l7: Vec<u64>,
+}
+
+#[derive(Clone, Default)]
+struct Forwarded {
+    packets: u64,
+    bytes: u64,
+    connections: u64,
+    drops: BTreeMap<String, u64>,
+}
+
+impl From<Stats> for Forwarded {
+    fn from(stats: Stats) -> Self {
+        let is_drop = |(name, count): &(String, u64)| name.starts_with("drop_") && *count > 0;
+        Self {
+            packets: stats.counters.get("forwarded").copied().unwrap_or(0),
+            bytes: stats.nodes.iter().map(|node| node.traffic.bytes).sum(),
+            connections: stats.workers.iter().map(|worker| worker.connections).sum(),
+            drops: stats.counters.into_iter().filter(is_drop).collect(),
+        }
+    }
+}
+
+impl Moment {
+    pub(crate) fn now(lab: &Lab) -> Self {
+        let stats = |node: &lab::L4| match node.try_request(&Request::Stats) {
+            Ok(Reply::Stats(stats)) => Some(Forwarded::from(*stats)),
+            Ok(_) | Err(_) => None,
+        };
+        Self {
+            l4: lab.l4s().iter().map(stats).collect(),
+            l7: lab.l7s().iter().map(|node| node.server().requests()).collect(),
+        }
+    }
+
+    /// One second's table: rates since `earlier`, `elapsed` ago.
+    pub(crate) fn table(
+        &self,
+        lab: &Lab,
+        earlier: &Self,
+        elapsed: Duration,
+        states: &[&str],
+    ) -> String {
+        let mut text = String::new();
+        self.write(&mut text, lab, earlier, elapsed, states).expect("a String takes all");
+        text
+    }
+
+    fn write(
+        &self,
+        out: &mut String,
+        lab: &Lab,
+        earlier: &Self,
+        elapsed: Duration,
+        states: &[&str],
+    ) -> fmt::Result {
+        let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / elapsed.as_secs_f64();
+        if !self.l4.is_empty() {
+            writeln!(out, "  L4 node  packets/s    Mbit/s  connections  dropped")?;
+        }
+        for (index, (node, now)) in lab.l4s().iter().zip(&self.l4).enumerate() {
+            let Some(now) = now else {
+                writeln!(out, "  {:<7}  does not answer", node.name())?;
+                continue;
+            };
+            let then = earlier.l4.get(index).cloned().flatten().unwrap_or_default();
+            let drops: Vec<String> = now
+                .drops
+                .iter()
+                .map(|(name, count)| format!("{} {count}", name.trim_start_matches("drop_")))
+                .collect();
+            let drops = if drops.is_empty() { "-".into() } else { drops.join(", ") };
+            writeln!(
+                out,
+                "  {:<7}  {:>9.0}  {:>8.2}  {:>11}  {drops}",
+                node.name(),
+                rate(now.packets, then.packets),
+                rate(now.bytes, then.bytes) * 8.0 / 1e6,
+                now.connections,
+            )?;
+        }
+        writeln!(out, "  L7 node  state       requests/s  requests  connections")?;
+        for (index, (node, requests)) in lab.l7s().iter().zip(&self.l7).enumerate() {
+            writeln!(
+                out,
+                "  {:<7}  {:<10}  {:>10.0}  {requests:>8}  {:>11}",
+                node.name(),
+                states[index],
+                rate(*requests, earlier.l7.get(index).copied().unwrap_or(0)),
+                node.server().connections(),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// One line about requests.
+pub(crate) fn requests(seen: &Seen) -> String {
+    let milliseconds = |percent| {
+        seen.latency.percentile(percent).map_or_else(|| "-".into(), |ms| format!("{ms:.2} ms"))
+    };
+    format!(
+        "{} requests answered, {} failed, latency p50 {}, p99 {}",
+        seen.answered,
+        seen.failed,
+        milliseconds(50),
+        milliseconds(99)
+    )
+}
