@@ -1,7 +1,5 @@
 //! The end of the EAL with a packet still out: it does not come.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod common;
 
 use capsule::Eal;

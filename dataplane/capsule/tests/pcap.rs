@@ -58,7 +58,7 @@ fn packets_of_one_and_of_several_segments_pass_unchanged_and_in_order() {
     let settings = PortSettings { mtu: Some(9000), promiscuous: true, ..one_queue() };
     let Started { port, mut receive, mut transmit, notes, .. } =
         Port::named(&eal, &vdev).unwrap().start(&settings, &pool).unwrap();
-    assert_eq!(port.name(), "net_pcap0");
+    assert_eq!((port.name(), port.mtu().unwrap()), ("net_pcap0", 9000));
     assert!(notes.is_empty(), "{notes:?}");
 
     let mut burst = Burst::new();

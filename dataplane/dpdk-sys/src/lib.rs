@@ -1,9 +1,7 @@
-//! DPDK's functions and structs, as C has them. No logic: [`capsule`] makes them safe.
+//! DPDK's functions and structs, as C has them. No logic: `capsule` makes them safe.
 //!
 //! `build.rs` makes the bindings from the headers of the DPDK that is installed (22.11 or later),
 //! so they always fit the libraries that are linked. `shim.h` says what does not come from DPDK.
-//!
-//! [`capsule`]: https://docs.rs/capsule
 
 #![allow(
     missing_docs,

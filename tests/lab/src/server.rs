@@ -144,6 +144,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 
 fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    // Accepted sockets inherit the listener's: a client may pause for as long as it likes.
+    stream.set_read_timeout(None)?;
     let mut reader = BufReader::with_capacity(4096, stream);
     while let Some(request) = Request::read(&mut reader)? {
         shared.requests.fetch_add(1, Relaxed);

@@ -78,6 +78,16 @@ fn connections_that_live_on_are_told_from_those_that_break() {
 }
 
 #[test]
+fn a_connection_may_pause_between_requests() {
+    let lab = Lab::new().l4(0).l7(1).start();
+    let requests = lab.client().requests(2, URLS[0], Duration::from_millis(600));
+    lab.wait_until("each has had three answers", SOON, || {
+        requests.requests_so_far() >= 6 || requests.broken_so_far() > 0
+    });
+    assert_eq!(requests.finish().broken, 0);
+}
+
+#[test]
 fn two_routers_share_the_clients_flows() {
     let lab = Lab::new().routers(2).l4(0).l7(1).clients(2).start();
     for client in lab.clients() {
