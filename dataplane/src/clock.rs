@@ -4,7 +4,8 @@ use nix::time::{ClockId, clock_gettime};
 
 /// Milliseconds since boot, suspended time included.
 pub(crate) fn boot_millis() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has had CLOCK_BOOTTIME since 2.6.39");
+    let now =
+        clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has had CLOCK_BOOTTIME since 2.6.39");
     now.tv_sec() as u64 * 1000 + now.tv_nsec() as u64 / 1_000_000
 }
 

@@ -137,9 +137,9 @@ impl Control {
         let generation = snapshot.generation;
         let before = self.force.tables().map(|tables| tables.own.clone());
         let Self { force: in_force, routes, team, .. } = self;
-        in_force.apply(snapshot, force, |tables| routes.paths(tables), team).inspect_err(
-            |reasons| tracing::warn!(generation, ?reasons, "Snapshot refused"),
-        )?;
+        in_force
+            .apply(snapshot, force, |tables| routes.paths(tables), team)
+            .inspect_err(|reasons| tracing::warn!(generation, ?reasons, "Snapshot refused"))?;
         tracing::info!(generation, "Snapshot in force");
         // The follower ends only with the process.
         let _ = self.targets.send(self.force.targets());
@@ -153,8 +153,11 @@ impl Control {
     fn announce(&self) {
         let Some(tables) = self.force.tables() else { return };
         let frames = |port: &OpenPort| announce::frames(port.wire.mac, &tables.own, port.wire.vlan);
-        let all: Vec<_> =
-            self.ports.iter().map(|port| port.exception.as_ref().map_or(Vec::new(), |_| frames(port))).collect();
+        let all: Vec<_> = self
+            .ports
+            .iter()
+            .map(|port| port.exception.as_ref().map_or(Vec::new(), |_| frames(port)))
+            .collect();
         self.team.tell(|worker| Update::Send(if worker == 0 { all.clone() } else { Vec::new() }));
     }
 
@@ -189,4 +192,3 @@ impl Control {
         let _ = reply.send(Reply::Capture { packets, missed });
     }
 }
-

@@ -59,7 +59,9 @@ fn describe(
         hash: format!("{:016x}", listed.hash),
         worker,
         service: service.unwrap_or_else(|| format!("#{}", entry.service)),
-        node: tables.node(entry.node).map_or_else(|| format!("#{}", entry.node), |n| n.name.clone()),
+        node: tables
+            .node(entry.node)
+            .map_or_else(|| format!("#{}", entry.node), |n| n.name.clone()),
         state: entry.state.name().into(),
         age_ms: u64::from(now.since(entry.seen)) * Tick::MILLIS,
         tuple: tuple(tables, listed),

@@ -103,15 +103,16 @@ fn read_snapshot(path: &std::path::Path) -> Result<api::Snapshot, String> {
 }
 
 fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
     let started = clock::boot_millis();
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, stop.clone()).map_err(|error| text(&error))?;
+        signal_hook::flag::register(signal, stop.clone()).map_err(|error| with_causes(&error))?;
     }
     // Before the ports: of two processes, the second must not touch the first one's devices.
-    let listener = socket::Listener::bind(&settings.run_dir).map_err(|error| text(&error))?;
-    let Opened { eal, pool, ports, workers } = ports::open(settings).map_err(|error| text(&error))?;
+    let listener =
+        socket::Listener::bind(&settings.run_dir).map_err(|error| with_causes(&error))?;
+    let Opened { eal, pool, ports, workers } =
+        ports::open(settings).map_err(|error| with_causes(&error))?;
 
     let (events_to_main, events) = channel::bounded(EVENTS);
     let go = Arc::new(AtomicBool::new(false));
@@ -141,7 +142,7 @@ fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), Strin
             },
             workers: settings.cores.len() as u32,
         };
-        threads.push(start(parts, cpu, &eal, [&go, &stop]).map_err(|error| text(&error))?);
+        threads.push(start(parts, cpu, &eal, [&go, &stop]).map_err(|error| with_causes(&error))?);
     }
     drop(events_to_main);
 
@@ -171,7 +172,8 @@ fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), Strin
     let outcome = match snapshot.map(|snapshot| control.apply(snapshot, false)) {
         Some(Err(problems)) => Err(problems.join("; ")),
         Some(Ok(_)) | None => {
-            let server = socket::serve(listener, calls_to_main).map_err(|error| text(&error))?;
+            let server =
+                socket::serve(listener, calls_to_main).map_err(|error| with_causes(&error))?;
             go.store(true, Relaxed);
             tracing::info!(workers = threads.len(), "forwarding");
             control.run(&Inbox { calls, hops, events }, &stop);
@@ -185,6 +187,12 @@ fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), Strin
         let _ = thread.join();
     }
     outcome
+}
+
+/// An error with what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Starts a worker on its CPU.

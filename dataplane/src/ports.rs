@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use capsule::{
-    Eal, Memory, Mempool, Port, PortSettings, RssTypes, RunningPort, RxQueue, Settings as EalSettings,
-    Started, TxQueue,
+    Eal, Memory, Mempool, Port, PortSettings, RssTypes, RunningPort, RxQueue,
+    Settings as EalSettings, Started, TxQueue,
 };
 use crossbeam::queue::ArrayQueue;
 use forward::Wire;
 use thiserror::Error;
 
-use crate::args::{Bus, Settings};
+use crate::args::{Bus, Device, Settings};
 use crate::exception::{Exception, Link, RING, Ring};
 use crate::worker::WorkerPort;
 
@@ -58,14 +58,20 @@ pub(crate) enum OpenError {
 /// Starts EAL, then every port.
 pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
     let workers = settings.cores.len();
-    let exceptions: Vec<_> = settings.ports.iter().map(|p| exception_mac(p.exception.as_ref())).collect();
+    let exceptions: Vec<_> =
+        settings.ports.iter().map(|p| exception_mac(p.exception.as_ref())).collect();
     let packets = packets(settings);
     let eal = Eal::init(&eal_settings(settings, packets))?;
     let pool = Mempool::new(&eal, "packets", packets, Mempool::DATA_ROOM)?;
-    let mut opened =
-        Opened { eal, pool, ports: Vec::new(), workers: (0..workers).map(|_| Vec::new()).collect() };
+    let mut opened = Opened {
+        eal,
+        pool,
+        ports: Vec::new(),
+        workers: (0..workers).map(|_| Vec::new()).collect(),
+    };
     for (port, chosen_mac) in settings.ports.iter().zip(exceptions) {
         let device = Port::named(&opened.eal, &port.device.name)?;
+        let kernel_mtu = kernel_mtu(&port.device);
         let (receive, transmit) = queues(&device, port.queues, workers)?;
         let started = device.start(
             &PortSettings {
@@ -75,17 +81,21 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
                 tx_descriptors: DESCRIPTORS,
                 rss: RssTypes::IP | RssTypes::TCP | RssTypes::UDP,
                 promiscuous: true,
-                mtu: settings.mtu,
+                mtu: settings.mtu.filter(|_| kernel_mtu.is_none()),
             },
             &opened.pool,
         )?;
         note(&started);
         let mac = chosen_mac.unwrap_or_else(|| started.port.mac());
-        let mtu = started.port.mtu()?;
+        let mtu = match kernel_mtu {
+            Some(mtu) => settings.mtu.map_or(mtu, |wanted| wanted.min(mtu)),
+            None => started.port.mtu()?,
+        };
         let wire = Wire { mac, vlan: settings.vlan };
         let (exception, links) = match &port.exception {
             Some(exception) => {
-                let (running, links) = open_exception(&opened, &exception.device.name, mac, workers)?;
+                let (running, links) =
+                    open_exception(&opened, &exception.device.name, mac, workers)?;
                 (Some((running, exception.interface.clone())), links)
             }
             None => (None, (0..workers).map(|_| Link::None).collect()),
@@ -105,6 +115,17 @@ fn note(started: &Started) {
     for note in &started.notes {
         tracing::info!(port = started.port.name(), "{note}");
     }
+}
+
+/// The MTU of the kernel's interface that a port is on top of. Its driver says 1500 whatever the
+/// interface takes, and what the interface takes the port does too.
+fn kernel_mtu(device: &Device) -> Option<u16> {
+    if !["net_af_packet", "net_af_xdp"].iter().any(|driver| device.name.starts_with(driver)) {
+        return None;
+    }
+    let text = std::fs::read_to_string(format!("/sys/class/net/{}/mtu", device.argument("iface")?));
+    let mtu: u32 = text.ok()?.trim().parse().ok()?;
+    Some(mtu.min(u16::MAX.into()) as u16)
 }
 
 /// The link address that the node's exception interface is to have: the operator's choice, or
@@ -204,7 +225,8 @@ fn eal_settings(settings: &Settings, packets: u32) -> EalSettings {
         Memory::Ordinary { megabytes }
     };
     let devices = || {
-        let exceptions = settings.ports.iter().filter_map(|port| Some(&port.exception.as_ref()?.device));
+        let exceptions =
+            settings.ports.iter().filter_map(|port| Some(&port.exception.as_ref()?.device));
         settings.ports.iter().map(|port| &port.device).chain(exceptions)
     };
     let on = |bus: Bus| devices().filter(move |device| device.bus == bus);

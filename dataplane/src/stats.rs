@@ -26,7 +26,8 @@ pub(crate) fn stats(
         .workers()
         .map(|shared| {
             use std::sync::atomic::Ordering::Relaxed;
-            let count = |&counter: &Counter| (counter.name().to_owned(), shared.counters.get(counter));
+            let count =
+                |&counter: &Counter| (counter.name().to_owned(), shared.counters.get(counter));
             WorkerStats {
                 cpu: shared.cpu,
                 heartbeat_ms: now.saturating_sub(shared.heartbeat.load(Relaxed)),
@@ -95,10 +96,7 @@ fn services(snapshot: &Snapshot, force: &Force, traffic: &ByPair) -> Vec<Service
                 None => entry.nodes.push(MemberStats {
                     node: node.name.clone(),
                     states: vec![member.state],
-                    traffic: traffic
-                        .get(&(built.index, member.node))
-                        .copied()
-                        .unwrap_or_default(),
+                    traffic: traffic.get(&(built.index, member.node)).copied().unwrap_or_default(),
                 }),
             }
         }

@@ -15,6 +15,7 @@ use forward::{CellNumbers, HASH_VERSION, Hasher, Numbers, Paths, Tables, Tick, p
 
 use crate::clock::boot_millis;
 use crate::team::Team;
+use crate::with_causes;
 use crate::worker::Update;
 
 /// What is in force, and what it was made from.
@@ -158,7 +159,8 @@ impl Force {
             return Err(vec!["hash_key: there is none in force yet, so it must be given".into()]);
         };
         if self.key.is_some_and(|before| before != key) && !force {
-            let text = "hash_key: another key than the one in force moves every flow; say \"force\": true";
+            let text =
+                "hash_key: another key than the one in force moves every flow; say \"force\": true";
             return Err(vec![text.into()]);
         }
         Ok(key)
@@ -177,7 +179,7 @@ impl Force {
         let identity = Identity::of_this_boot(HASH_VERSION, Hasher::new(key.bytes()).fingerprint())
             .map_err(|error| failed(&error))?;
         let opened = TableFile::open(&self.directory, &self.geometry, &identity, now)
-            .map_err(|error| failed(&with_source(&error)))?;
+            .map_err(|error| failed(&with_causes(&error)))?;
         match opened.outcome {
             Outcome::Created => tracing::info!("connection tables: new"),
             Outcome::Kept { entries } => tracing::info!(entries, "connection tables: kept"),
@@ -209,13 +211,5 @@ impl Force {
                 }
             }
         }
-    }
-}
-
-/// An error with what caused it.
-fn with_source(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

@@ -17,7 +17,9 @@ pub(crate) struct Team {
 
 /// A worker does not take in what it is told.
 #[derive(Debug, Error)]
-#[error("the worker on CPU {0} does not respond: it may be stopped, or its CPU be taken by something else")]
+#[error(
+    "the worker on CPU {0} does not respond: it may be stopped, or its CPU be taken by something else"
+)]
 pub(crate) struct Stuck(usize);
 
 impl Team {

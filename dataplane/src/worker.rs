@@ -38,11 +38,7 @@ pub(crate) struct Shared {
 /// What the main thread tells a worker, between two bursts.
 pub(crate) enum Update {
     /// Its connection table, and those of the others.
-    Open {
-        table: Box<Table>,
-        siblings: Vec<View>,
-        now: Tick,
-    },
+    Open { table: Box<Table>, siblings: Vec<View>, now: Tick },
     /// Let its table go, and those of the others.
     Close,
     /// Send these frames, by port.
@@ -94,7 +90,9 @@ impl WorkerPort {
         if self.leaving.is_empty() {
             return;
         }
+        let unjoined = self.transmit.unjoined();
         self.transmit.send(&mut self.leaving);
+        counters.add(Counter::Unjoined, self.transmit.unjoined() - unjoined);
         if !self.leaving.is_empty() {
             counters.add(Counter::TransmitFull, self.leaving.len().into());
             self.leaving.clear();

@@ -72,7 +72,9 @@ mod tests {
 
     #[test]
     fn anything_but_32_digits_is_refused() {
-        for bad in ["", "00", "+00102030405060708090a0b0c0d0eff", "000102030405060708090a0b0c0d0exx"] {
+        for bad in
+            ["", "00", "+00102030405060708090a0b0c0d0eff", "000102030405060708090a0b0c0d0exx"]
+        {
             assert_eq!(bad.parse::<HashKey>(), Err(BadHashKey), "{bad}");
         }
     }

@@ -145,6 +145,9 @@ mod tests {
         let error = |text: &str| text.parse::<Prefix>().unwrap_err().to_string();
         assert_eq!(error("x"), "`x` is not an address or ADDRESS/LENGTH");
         assert_eq!(error("10.0.0.0/33"), "`10.0.0.0/33`: the length of a prefix is at most 32");
-        assert_eq!(error("10.0.0.1/8"), "`10.0.0.1/8` has bits behind its length: write 10.0.0.0/8");
+        assert_eq!(
+            error("10.0.0.1/8"),
+            "`10.0.0.1/8` has bits behind its length: write 10.0.0.0/8"
+        );
     }
 }

@@ -145,6 +145,8 @@ counters! {
     NoPath => "drop_no_path",
     /// Dropped: the transmit ring was full.
     TransmitFull => "drop_transmit_full",
+    /// Dropped: in several segments, which the port cannot send, and too long for one.
+    Unjoined => "drop_unjoined",
     /// Dropped: for the kernel, but there is no exception port.
     NoException => "drop_no_exception",
     /// Dropped: ARP, neighbor discovery or BFD above its limit.

@@ -77,9 +77,8 @@ fn choose(
     now: Tick,
     told: &mut Explanation,
 ) {
-    let name = |node: u16| {
-        tables.node(node).map_or_else(|| format!("#{node}"), |node| node.name.clone())
-    };
+    let name =
+        |node: u16| tables.node(node).map_or_else(|| format!("#{node}"), |node| node.name.clone());
     let hash = tables.hasher.hash(flow);
     told.hash = Some(format!("{hash:016x}"));
     let owner = service.balance.as_ref().map(|balance| {

@@ -360,9 +360,7 @@ impl Stage<'_> {
             let flow = || flow(&lanes.words, i);
             let service = &self.at.tables.services[lane.service as usize];
             *verdict = match self.connections.choose(&self.at, service, asked, flow) {
-                Ok(chosen) => {
-                    deliver(self.paths, self.at.cells, frame, l3, lane.len, ipv6, chosen)
-                }
+                Ok(chosen) => deliver(self.paths, self.at.cells, frame, l3, lane.len, ipv6, chosen),
                 Err(reason) => Verdict::Drop(reason),
             };
         }

@@ -93,6 +93,16 @@ impl Hasher {
     pub fn fingerprint(&self) -> u64 {
         siphash(self.key, b"fingerprint of the hash key")
     }
+
+    /// Hash of bytes of which the first says what for.
+    pub(crate) fn bytes(&self, parts: &[&[u8]]) -> u64 {
+        siphash(self.key, &parts.concat())
+    }
+
+    /// The same of a text.
+    pub(crate) fn text(&self, purpose: [u8; 2], text: &str) -> u64 {
+        self.bytes(&[&purpose, text.as_bytes()])
+    }
 }
 
 impl fmt::Debug for Hasher {

@@ -88,8 +88,7 @@ impl<P: Pool> Forwarder<P> {
             return Verdict::Drop(Counter::NoService);
         };
         let flow = flow(packet);
-        let signal =
-            if protocol == TCP { Signal::of_tcp(packet.tcp_flags) } else { Signal::Udp };
+        let signal = if protocol == TCP { Signal::of_tcp(packet.tcp_flags) } else { Signal::Udp };
         let asked = Asked { hash: tables.hasher.hash(&flow), slot: Slot::NONE, signal };
         let chosen = match self.choose(here, tables, service, asked, flow) {
             Ok(chosen) => chosen,
@@ -383,4 +382,3 @@ fn counter(reason: Unparsable) -> Counter {
         Unparsable::ExtensionHeaders => Counter::ExtensionHeaders,
     }
 }
-

@@ -244,7 +244,8 @@ mod tests {
             service(&["198.51.100.0/24"], "tcp", r#""any""#),
             service(&["198.51.100.1"], "udp", r#""any""#),
         ]);
-        let at = |address: &str, port, protocol| vips.lookup(address.parse().unwrap(), port, protocol);
+        let at =
+            |address: &str, port, protocol| vips.lookup(address.parse().unwrap(), port, protocol);
         assert_eq!(at("198.51.100.1", 80, 6), Destination::Service(0));
         assert_eq!(at("198.51.100.1", 443, 6), Destination::Service(0));
         assert_eq!(at("198.51.100.1", 444, 6), Destination::Service(1));
@@ -260,11 +261,8 @@ mod tests {
 
     #[test]
     fn the_short_cut_agrees_with_the_whole_lookup() {
-        let vips = Vips::new(&[service(
-            &["198.51.100.1", "2001:db8::1"],
-            "tcp",
-            r#"{"list": [80]}"#,
-        )]);
+        let vips =
+            Vips::new(&[service(&["198.51.100.1", "2001:db8::1"], "tcp", r#"{"list": [80]}"#)]);
         let v4 = u32::from_le_bytes([198, 51, 100, 1]);
         assert_eq!(vips.exact4(key4(v4, 80_u16.to_be(), 6)), Some(0));
         assert_eq!(vips.exact4(key4(v4, 80_u16.to_be(), 17)), None);

@@ -80,7 +80,8 @@ impl Tables {
         }
         let hasher = Hasher::new(key.bytes());
         let previous = previous.filter(|p| p.hasher.fingerprint() == hasher.fingerprint());
-        let mut balances: HashMap<Key, Option<Arc<Balance>>, ahash::RandomState> = HashMap::default();
+        let mut balances: HashMap<Key, Option<Arc<Balance>>, ahash::RandomState> =
+            HashMap::default();
         let mut services = Vec::with_capacity(snapshot.services.len());
         for service in &snapshot.services {
             let index = (numbers.service)(&service.name).ok_or_else(|| {

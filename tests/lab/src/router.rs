@@ -6,6 +6,11 @@ use crate::program::run;
 use crate::{Error, Mac, Namespace};
 
 /// An edge router: it spreads what is for a VIP over next hops, by a hash of the 5-tuple.
+///
+/// The hash of a packet that a socket of this machine sent is the one the socket carries, which Linux
+/// renews when it retransmits after a time-out: such a flow may come to another next hop, as
+/// it may behind real routers when their paths change. Frames of a [`RawSocket`](crate::RawSocket)
+/// have only their 5-tuple.
 #[derive(Debug)]
 pub struct Router {
     number: usize,
