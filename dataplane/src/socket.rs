@@ -14,7 +14,7 @@ use std::time::Duration;
 use api::{Reply, Request};
 use crossbeam::channel::Sender;
 
-pub(crate) use listener::{Error, Listener};
+pub(crate) use listener::Listener;
 
 /// A request, and where its answer goes.
 #[derive(Debug)]

@@ -187,8 +187,8 @@ impl Worker {
             }
             let mut busy = false;
             for port in 0..self.ports.len() {
-                busy |= self.from_wire(port, &mut received);
-                busy |= self.from_kernel(port, &mut received);
+                busy |= self.poll_wire(port, &mut received);
+                busy |= self.poll_kernel(port, &mut received);
             }
             for port in &mut self.ports {
                 port.exception.send(&self.shared.counters);
@@ -246,7 +246,7 @@ impl Worker {
     }
 
     /// A burst from the wire. Whether there was one.
-    fn from_wire(&mut self, port: usize, burst: &mut Burst) -> bool {
+    fn poll_wire(&mut self, port: usize, burst: &mut Burst) -> bool {
         let Some(receive) = &mut self.ports[port].receive else { return false };
         receive.receive(burst);
         if burst.is_empty() {
@@ -321,7 +321,7 @@ impl Worker {
     }
 
     /// What the kernel sends by a port. Whether there was something.
-    fn from_kernel(&mut self, port: usize, burst: &mut Burst) -> bool {
+    fn poll_kernel(&mut self, port: usize, burst: &mut Burst) -> bool {
         self.ports[port].exception.receive(burst);
         if burst.is_empty() {
             return false;

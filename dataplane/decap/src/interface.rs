@@ -10,7 +10,10 @@ use crate::Error;
 /// Ethernet, and the loopback interface, whose frames have an Ethernet header too.
 const ETHERNET_HEADERS: [u16; 2] = [nix::libc::ARPHRD_ETHER, nix::libc::ARPHRD_LOOPBACK];
 
-/// The addresses of the interface, both families.
+/// The addresses that the interface has now, both families.
+///
+/// # Errors
+/// There is no such interface, or it does not carry Ethernet frames.
 pub fn addresses(interface: &str) -> Result<Vec<IpAddr>, Error> {
     index(interface)?;
     let sockets = entries(interface)?.into_iter().filter_map(|entry| entry.address);

@@ -291,11 +291,18 @@ fn ecn_is_carried_inward_as_rfc_6040_says() {
 #[test]
 fn the_checksum_is_right_whatever_it_was_before_the_mark() {
     let Some(kernel) = kernel() else { return };
-    // The identification takes the checksum through all its carries.
-    for id in (0..=u16::MAX).step_by(251).chain([0xffff, 0xfffe]) {
-        let packet = tunnel(&outer(0).ecn(CE), &inner(0).id(id).ecn(ECT_0).carrying(b"x"));
-        let out = Outcome::Passed(frame(&inner(0).id(id).ecn(CE).carrying(b"x")));
-        kernel.expect(&frame(&packet), out, &[Counter::Decap4In4, Counter::EcnCarried]);
+    let checksum = |packet: &[u8]| u16::from_be_bytes([packet[10], packet[11]]);
+    let without_id = checksum(&inner(0).id(0).ecn(ECT_0).carrying(b"x"));
+    // All carries: 0xff00 is where adding one to the field's byte carries twice.
+    for wanted in (0..u16::MAX).step_by(0x100).chain([0x0001, 0x00ff, 0xfeff, 0xff01, 0xfffe]) {
+        // The identification that makes it so, in ones' complement (RFC 1071).
+        let (id, carry) = without_id.overflowing_add(!wanted);
+        let inner = inner(0).id(id + u16::from(carry));
+        let packet = inner.ecn(ECT_0).carrying(b"x");
+        assert_eq!(checksum(&packet), wanted);
+        let out = Outcome::Passed(frame(&inner.ecn(CE).carrying(b"x")));
+        let packet = frame(&tunnel(&outer(0).ecn(CE), &packet));
+        kernel.expect(&packet, out, &[Counter::Decap4In4, Counter::EcnCarried]);
     }
 }
 

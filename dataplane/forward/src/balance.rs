@@ -57,6 +57,11 @@ impl Balance {
         Some(Arc::new(Self { maglev, changes, key }))
     }
 
+    /// When any row's owner last changed.
+    pub fn last_change(&self) -> Tick {
+        self.changes.latest()
+    }
+
     /// When the row's owner last changed.
     pub fn changed(&self, row: u32) -> Tick {
         self.changes.at(row)

@@ -4,6 +4,7 @@ use ahash::RandomState;
 use hashbrown::HashMap;
 
 use crate::BURST;
+use crate::balance::Balance;
 use crate::cells::Cells;
 use crate::connection::{
     Details, Displaced, Entry, Signal, Slot, State, Step, Table, View, freshest, step,
@@ -230,17 +231,19 @@ impl Connections {
         asked: Asked,
         flow: &impl Fn() -> Flow,
     ) -> Option<(Entry, Member)> {
-        let recent = |then: Tick| at.now.since(then) <= at.tables.longest_idle;
-        let changed = || {
-            let balance = service.balance.as_ref()?;
-            let rows = balance.maglev.rows();
-            Some(balance.changed(row(row_hash(at.tables, service, asked.hash, flow), rows)))
-        };
         if self.siblings.is_empty() || asked.signal == Signal::Syn {
             return None;
         }
+        let recent = |then: Tick| at.now.since(then) <= at.tables.longest_idle;
+        let changed = |balance: &Balance| {
+            let row = || {
+                let hash = row_hash(at.tables, service, asked.hash, flow);
+                row(hash, balance.maglev.rows())
+            };
+            recent(balance.last_change()) && recent(balance.changed(row()))
+        };
         // Without a node for new flows, known ones are all there is.
-        if !recent(self.started) && !changed().is_none_or(recent) {
+        if !recent(self.started) && !service.balance.as_deref().is_none_or(changed) {
             return None;
         }
         at.counters.add(Counter::SiblingAsked, 1);
@@ -284,9 +287,7 @@ impl Connections {
     ) {
         let Some(table) = &mut self.table else { return };
         let inserted = table.insert(hash, entry, at.now, &at.tables.idle);
-        if table.keeps_details() {
-            table.describe(inserted.slot, &Details::from(flow()));
-        }
+        table.describe(inserted.slot, &flow().into());
         at.cells.opened(member.cell);
         if inserted.moved > 0 {
             at.counters.add(Counter::EntryMoved, inserted.moved.into());
@@ -359,4 +360,18 @@ pub(crate) fn row_hash(
 /// Counts that a connection is no longer recorded.
 fn close(at: &At<'_>, entry: &Entry) {
     at.cells.closed(at.tables.cell(entry.service, entry.node));
+}
+
+impl From<Flow> for Details {
+    fn from(flow: Flow) -> Self {
+        let Flow { source, source_port, destination, destination_port, protocol } = flow;
+        Self { source, destination, source_port, destination_port, protocol }
+    }
+}
+
+impl From<Details> for Flow {
+    fn from(details: Details) -> Self {
+        let Details { source, destination, source_port, destination_port, protocol } = details;
+        Self { source, source_port, destination, destination_port, protocol }
+    }
 }

@@ -2,7 +2,7 @@
 
 use api::{ExplainQuery, Explanation, Whereabouts};
 
-use crate::connection::{Entry, View};
+use crate::connection::{Entry, State, View};
 use crate::connections::row_hash;
 use crate::flow::Flow;
 use crate::hash::row;
@@ -131,4 +131,16 @@ fn known(
 fn index_of(tables: &Tables, name: &str) -> Option<u16> {
     let place = tables.nodes.iter().position(|n| n.as_ref().is_some_and(|n| n.name == name))?;
     u16::try_from(place).ok()
+}
+
+impl State {
+    /// Its name in replies.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embryonic => "embryonic",
+            Self::Open => "open",
+            Self::Closing => "closing",
+            Self::Udp => "udp",
+        }
+    }
 }

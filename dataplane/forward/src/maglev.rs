@@ -27,7 +27,7 @@ mod quota;
 
 use std::fmt;
 
-pub use self::changes::Changes;
+pub(crate) use self::changes::Changes;
 use self::claims::{Claim, Wanted};
 use self::fill::{Claimant, fill};
 pub use self::prime::is_prime;

@@ -114,7 +114,7 @@ struct PortRange {
 
 /// Address and port as they lie in the packet, and the protocol, in one word.
 #[inline]
-pub const fn key4(address: u32, port: u16, protocol: u8) -> u64 {
+pub(crate) const fn key4(address: u32, port: u16, protocol: u8) -> u64 {
     address as u64 | (port as u64) << 32 | (protocol as u64) << 48
 }
 
@@ -182,13 +182,13 @@ impl Vips {
     /// The service of an IPv4 address, port and protocol that were named one by one: `key` is [`key4`]
     /// of the packet's bytes read as little-endian numbers.
     #[inline]
-    pub fn exact4(&self, key: u64) -> Option<u32> {
+    pub(crate) fn exact4(&self, key: u64) -> Option<u32> {
         self.exact4.get(&key).copied()
     }
 
     /// The same for IPv6.
     #[inline]
-    pub fn exact6(&self, address: u128, port: u16, protocol: u8) -> Option<u32> {
+    pub(crate) fn exact6(&self, address: u128, port: u16, protocol: u8) -> Option<u32> {
         self.exact6.get(&(address, key6(port, protocol))).copied()
     }
 

@@ -5,14 +5,12 @@ use std::net::IpAddr;
 
 use api::{Member, Node, Ports, Release, Service, Snapshot, State};
 
-use crate::maglev::is_prime;
+use crate::maglev::{MAX_ROWS, is_prime};
 
 /// Longest name of a node or service in bytes: what the table file has room for.
 pub const MAX_NAME: usize = 63;
 /// Highest node index.
 pub const MAX_NODE: u16 = 1023;
-/// Most rows of a Maglev table.
-pub const MAX_ROWS: u32 = 1 << 24;
 
 /// What is wrong with the Snapshot; nothing if it can be put in force.
 pub fn problems(snapshot: &Snapshot) -> Vec<String> {

@@ -52,6 +52,14 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Of no effect if it has ended.
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
 #[test]
 fn a_wrong_command_line_is_exit_code_2() {
     for (words, said) in [
@@ -113,6 +121,35 @@ fn the_statistics_file_follows() {
     let (_, last) = running.end(Signal::SIGTERM);
     assert_eq!(fs::read_to_string(&path).unwrap(), last);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
+fn a_statistics_file_that_cannot_be_written_is_exit_code_1_and_a_sentence() {
+    let Some(network) = Network::new() else { return };
+    let words = format!("{} --mode clsact --stats-file /nowhere/decap.json", flags());
+    let output = network.l7.enter(|| run(&words));
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.starts_with("palier-decap: cannot write /nowhere/decap.json: No such"),
+        "{error}"
+    );
+    assert!(!network.l7.tc(&format!("qdisc show dev {WIRE}")).contains("clsact"));
+}
+
+#[test]
+fn an_interface_without_an_address_needs_one_told() {
+    let Some(network) = Network::new() else { return };
+    network.l7.ip("link add bare type veth peer name peer");
+    let flags = format!("--interface bare --allow {} --vip {}", L4[0], VIP[0]);
+    let output = network.l7.enter(|| run(&flags));
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error, "palier-decap: bare has no address: say this node's by --address\n");
+
+    let running = Running::start(&network.l7, &format!("{flags} --address {}", L7[0]));
+    assert!(running.attached.starts_with("attached"));
+    assert_eq!(running.end(Signal::SIGTERM).0, Some(0));
 }
 
 #[test]

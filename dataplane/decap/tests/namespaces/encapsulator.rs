@@ -1,21 +1,19 @@
-#![expect(unsafe_code, reason = "no crate at hand opens a TUN device")]
+//! The L4 node.
 
-use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use nix::libc::{__c_anonymous_ifr_ifru, IFF_NO_PI, IFF_TUN, c_char, ifreq};
+use nix::libc::IFF_TUN;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, sendto,
     socket,
 };
 
 use crate::network::Network;
-
-nix::ioctl_write_ptr_bad!(tun_set_interface, nix::request_code_write!(b'T', 202, 4), ifreq);
+use crate::tun;
 
 const IPIP: u8 = 4;
 const IPV6: u8 = 41;
@@ -31,7 +29,8 @@ impl Encapsulator {
     pub(crate) fn start(network: &Network, source: &str, destination: &str) -> Self {
         let outer = Arc::new(Mutex::new((source.parse().unwrap(), destination.parse().unwrap())));
         let addresses = Arc::clone(&outer);
-        let (mut client, wire) = network.l4.enter(|| (open_tun("client"), Wire::new()));
+        let (mut client, wire) = network.l4.enter(|| (tun::open("client", IFF_TUN), Wire::new()));
+        network.l4.wait_running("client");
         thread::spawn(move || {
             let mut packet = [0; 9000];
             // An error is the end of the device.
@@ -47,20 +46,6 @@ impl Encapsulator {
     pub(crate) fn use_addresses(&self, source: &str, destination: &str) {
         *self.outer.lock().unwrap() = (source.parse().unwrap(), destination.parse().unwrap());
     }
-}
-
-fn open_tun(name: &str) -> File {
-    let file = File::options().read(true).write(true).open("/dev/net/tun").unwrap();
-    let mut interface = ifreq {
-        ifr_name: [0; 16],
-        ifr_ifru: __c_anonymous_ifr_ifru { ifru_flags: (IFF_TUN | IFF_NO_PI) as i16 },
-    };
-    for (to, from) in interface.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from as c_char;
-    }
-    // SAFETY: the request takes a pointer to an ifreq, which it may read and write for the call.
-    unsafe { tun_set_interface(file.as_raw_fd(), &raw const interface) }.unwrap();
-    file
 }
 
 /// Raw sockets that take packets with their IP header, whatever its source.

@@ -9,3 +9,4 @@ mod command;
 mod encapsulator;
 mod network;
 mod traffic;
+mod tun;

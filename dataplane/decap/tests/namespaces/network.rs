@@ -60,6 +60,8 @@ impl Network {
         ));
         l4.ip(&format!("link set {WIRE} up"));
         l7.ip(&format!("link set {WIRE} up"));
+        l4.wait_running(WIRE);
+        l7.wait_running(WIRE);
         l4.ip("link set lo up");
         l7.ip("link set lo up");
         l4.ip("tuntap add client mode tun");
@@ -122,22 +124,35 @@ impl Namespace {
         command("ip", &format!("-netns {} {words}", self.name))
     }
 
+    /// Waits until the interface sends what it is given: it drops all while its carrier is new.
+    pub(crate) fn wait_running(&self, interface: &str) {
+        wait_until(&format!("{interface} runs"), || {
+            !self.ip(&format!("link show {interface}")).contains("NO-CARRIER")
+        });
+        // Its queue is started under the lock under which it becomes running; this takes it too.
+        self.ip(&format!("link set {interface} up"));
+    }
+
     /// Runs `tc` with these words inside.
     pub(crate) fn tc(&self, words: &str) -> String {
         command("tc", &format!("-netns {} {words}", self.name))
     }
 
-    /// Attaches a filter that is not ours: a program that accepts every packet.
+    /// Attaches a filter that is not ours: a program named `other` that lets every packet pass.
     pub(crate) fn add_other_filter(&self, direction: &str, place: &str) {
-        const ACCEPT: &str = "1,6 0 0 0,"; // "return 0", in the words of tc-bpf(8)
-        let words = format!("filter add dev {WIRE} {direction} protocol all {place}");
-        let mut tc = Command::new("tc");
-        tc.args(["-netns", &self.name]).args(words.split(' ')).args(["bpf", "bytecode", ACCEPT]);
-        let output = tc.output().unwrap();
-        assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+        const SOURCE: &str = "__attribute__((section(\"tc\"))) int other(void *skb) { return -1; }";
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name).to_str().unwrap().to_owned();
+        let (source, object) = (path("other.c"), path("other.o"));
+        fs::write(&source, SOURCE).unwrap();
+        command("clang", &format!("-target bpf -O2 -g -c {source} -o {object}"));
+        self.tc(&format!(
+            "filter add dev {WIRE} {direction} {place} bpf direct-action object-file {object} section tc"
+        ));
     }
 
-    fn write(&self, path: &str, text: &str) {
+    /// Writes a kernel setting.
+    pub(crate) fn write(&self, path: &str, text: &str) {
         self.enter(|| fs::write(path, text).unwrap());
     }
 }

@@ -6,7 +6,9 @@ use std::thread;
 
 use crate::encapsulator::Encapsulator;
 use crate::network::{CLIENT, DEADLINE, L4, L7, Network, STRANGER, VIP, WIRE, address, wait_until};
+use crate::tun;
 use decap::{Counter, Decap, Hook, Settings};
+use nix::libc::{IFF_TAP, IFF_VNET_HDR};
 
 const FAMILIES: [usize; 2] = [0, 1];
 
@@ -147,5 +149,54 @@ fn a_second_process_takes_over_without_a_loss() {
         datagram_arrives(&network, 0, b"by the new one");
         assert!(count(&new, Counter::Decap4In4) > 0, "{hook}");
         detach(&network, new);
+    }
+}
+
+/// As some drivers deliver it: only the outer headers are in the first buffer.
+#[test]
+fn a_header_in_another_buffer_is_found() {
+    const OUTER_HEADERS: u8 = 34;
+    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 7];
+    /// Above a page; the kernel copies less into one buffer.
+    const LENGTH: u16 = 6000;
+    let Some(network) = Network::new() else { return };
+    network.l7.ip("tuntap add tap mode tap vnet_hdr");
+    network.l7.ip("link set tap address 02:00:00:00:00:07 mtu 9000 up");
+    network.l7.write("/proc/sys/net/ipv4/conf/tap/rp_filter", "0");
+    let (server, _) = datagrams(&network, 0);
+    let port = server.local_addr().unwrap().port().to_be_bytes();
+
+    let octets = |text: &str| text.parse::<std::net::Ipv4Addr>().unwrap().octets();
+    let ipv4 = |protocol, length: u16, from, to| {
+        let [high, low] = length.to_be_bytes();
+        let mut header = [0x45, 0, high, low, 0, 0, 0x40, 0, 64, protocol, 0, 0].to_vec();
+        header.extend([octets(from), octets(to)].concat());
+        let checksum = !header.chunks(2).fold(0, |sum: u16, word| {
+            let (sum, carry) = sum.overflowing_add(u16::from_be_bytes([word[0], word[1]]));
+            sum + u16::from(carry)
+        });
+        header[10..12].copy_from_slice(&checksum.to_be_bytes());
+        header
+    };
+    // struct virtio_net_hdr: no offload, and the length of the first buffer.
+    let mut frame = vec![0, 0, OUTER_HEADERS, 0, 0, 0, 0, 0, 0, 0];
+    frame.extend([&MAC[..], &[2, 0, 0, 0, 0, 1], &[0x08, 0x00]].concat());
+    frame.extend(ipv4(4, 20 + 20 + 8 + LENGTH, L4[0], L7[0]));
+    frame.extend(ipv4(17, 20 + 8 + LENGTH, CLIENT[0], VIP[0]));
+    // A source port, and no checksum.
+    frame.extend([&[0xc0, 0x01], &port[..], &(8 + LENGTH).to_be_bytes(), &[0, 0]].concat());
+    frame.extend(vec![0x5a; LENGTH.into()]);
+
+    for hook in Hook::ALL {
+        let settings =
+            Settings { interface: "tap".into(), hook: Some(hook), rules: network.rules() };
+        let (mut tap, decap) = network.l7.enter(|| {
+            (tun::open("tap", IFF_TAP | IFF_VNET_HDR), Decap::attach(&settings).unwrap())
+        });
+        tap.write_all(&frame).unwrap();
+        wait_until("it is counted", || count(&decap, Counter::Decap4In4) == 1);
+        server.set_read_timeout(Some(DEADLINE)).unwrap();
+        assert_eq!(server.recv(&mut [0; 9000]).unwrap(), usize::from(LENGTH), "{hook}");
+        detach(&network, decap);
     }
 }

@@ -7,7 +7,7 @@ use crate::tick::Tick;
 ///
 /// Read on misses only, and apart from the table, so that it stays out of the workers' caches.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Changes {
+pub(crate) struct Changes {
     rows: Box<[Tick]>,
     latest: Tick,
 }
@@ -15,7 +15,7 @@ pub struct Changes {
 impl Changes {
     /// Of a table that takes the place of `previous` now. Without a previous one every row is new;
     /// where that has another number of rows, [`Maglev::moved`] says which rows correspond.
-    pub fn since(maglev: &Maglev, previous: Option<(&Maglev, &Self)>, now: Tick) -> Self {
+    pub(crate) fn since(maglev: &Maglev, previous: Option<(&Maglev, &Self)>, now: Tick) -> Self {
         let change = |row| {
             let Some((before, changes)) = previous else {
                 return now;
@@ -34,13 +34,13 @@ impl Changes {
 
     /// When the row last got another owner.
     #[inline]
-    pub fn at(&self, row: u32) -> Tick {
+    pub(crate) fn at(&self, row: u32) -> Tick {
         self.rows[row as usize]
     }
 
     /// When any row last did: if that is long ago, none has to be asked.
     #[inline]
-    pub fn latest(&self) -> Tick {
+    pub(crate) fn latest(&self) -> Tick {
         self.latest
     }
 }
