@@ -10,7 +10,7 @@ const SOURCE: &str = "src/decap.bpf.c";
 const PACKAGES: &str = "apt-get install clang libelf-dev zlib1g-dev pkg-config linux-libc-dev";
 
 fn main() {
-    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo::rerun-if-changed={SOURCE}");
     let skeleton =
         PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("decap.skel.rs");
 
@@ -40,6 +40,6 @@ fn clang_arguments() -> Vec<String> {
 }
 
 fn fail(reason: &str) -> ! {
-    println!("cargo:error={reason}");
+    println!("cargo::error={reason}");
     exit(1);
 }

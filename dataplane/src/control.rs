@@ -72,7 +72,9 @@ impl Control {
                 },
                 recv(inbox.events) -> event => match event {
                     Ok(Event::TunnelMtu { node, mtu }) => {
-                        if self.routes.lower(node, mtu, boot_millis()) {
+                        // Only of nodes: nobody else is to fill the memory with what he claims.
+                        let known = self.force.targets().contains(&node);
+                        if known && self.routes.lower(node, mtu, boot_millis()) {
                             tracing::warn!(%node, mtu, "the fabric says that tunnelled packets are too big");
                             self.reroute();
                         }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, SendError, Sender, bounded, select};
+use crossbeam::channel::{Receiver, SendError, Sender, select, unbounded};
 
 use events::{Change, Events};
 use keep::Keeper;
@@ -113,7 +113,8 @@ impl Follower {
             told: None,
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let (heard, hears) = bounded(1);
+        // Unbounded, so that a burst lies there whole when it is looked at: a byte for each event.
+        let (heard, hears) = unbounded();
         let stopped = Arc::clone(&stop);
         let watcher = thread::Builder::new()
             .name("neighbor-events".into())
@@ -121,8 +122,6 @@ impl Follower {
         thread::Builder::new().name("neighbor".into()).spawn(move || {
             follower.follow(&targets, &hears, &changes);
             stop.store(true, Relaxed);
-            // It may wait for its event to be taken.
-            drop(hears);
             if watcher.join().is_err() {
                 tracing::error!("the thread of routes' and neighbors' events has panicked");
             }

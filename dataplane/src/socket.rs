@@ -14,6 +14,8 @@ use std::time::Duration;
 use api::{Reply, Request};
 use crossbeam::channel::Sender;
 
+#[cfg(test)]
+use listener::Error;
 pub(crate) use listener::Listener;
 
 /// A request, and where its answer goes.

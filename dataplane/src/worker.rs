@@ -204,7 +204,16 @@ impl Worker {
             Update::Open { table, siblings, now } => {
                 self.forwarder.connections().open(*table, siblings, now);
             }
-            Update::Close => self.forwarder.connections().close(),
+            Update::Close => {
+                let (now, cells) = (Tick::from_boot_ms(self.millis), self.shared.cells.clone());
+                let tables = self.tables.take();
+                self.forwarder.connections().close(now, |entry| {
+                    if let Some(tables) = &tables {
+                        cells.closed(tables.cell(entry.service, entry.node));
+                    }
+                });
+                self.tables = tables;
+            }
             Update::Send(frames) => self.send(frames),
             Update::Tables(tables, paths) => {
                 self.forwarder.limit(&tables);

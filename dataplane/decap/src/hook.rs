@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use libbpf_rs::ProgramHandle;
 
 use crate::clsact::Filter;
-use crate::link::{self, Point};
+use crate::link::{self, Link, Point};
 use crate::skeleton::DecapProgs;
 
 /// Where the program meets the packets.
@@ -70,7 +70,7 @@ pub(crate) struct Attachment {
 #[derive(Debug)]
 #[expect(dead_code, reason = "held for its drop")]
 enum Kept {
-    Link(OwnedFd),
+    Link(Link),
     Filter(Filter),
 }
 
@@ -78,13 +78,13 @@ impl Attachment {
     pub(crate) fn new(programs: &DecapProgs<'_>, ifindex: i32, hook: Hook) -> io::Result<Self> {
         let (tc, xdp) = (&programs.decap_tc, &programs.decap_xdp);
         let kept = match hook {
-            Hook::Tcx => Kept::Link(link::create(tc.as_fd(), ifindex, Point::Tcx)?),
+            Hook::Tcx => Kept::Link(Link::attach(tc.as_fd(), ifindex, Point::Tcx)?),
             Hook::Clsact => {
                 let program = ProgramHandle::try_from(tc).map_err(io::Error::other)?;
                 Kept::Filter(Filter::attach(program, ifindex)?)
             }
-            Hook::Xdp => Kept::Link(link::create(xdp.as_fd(), ifindex, Point::XdpNative)?),
-            Hook::XdpGeneric => Kept::Link(link::create(xdp.as_fd(), ifindex, Point::XdpGeneric)?),
+            Hook::Xdp => Kept::Link(Link::attach(xdp.as_fd(), ifindex, Point::XdpNative)?),
+            Hook::XdpGeneric => Kept::Link(Link::attach(xdp.as_fd(), ifindex, Point::XdpGeneric)?),
         };
         Ok(Self { hook, _kept: kept })
     }

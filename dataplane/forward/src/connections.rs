@@ -77,10 +77,13 @@ impl Connections {
         self.started = now;
     }
 
-    /// Lets all tables go.
-    pub fn close(&mut self) {
-        self.table = None;
+    /// Lets all tables go. `closed` hears of each connection that is forgotten by it.
+    pub fn close(&mut self, now: Tick, mut closed: impl FnMut(&Entry)) {
         self.siblings.clear();
+        let Some(view) = self.table.take().map(|table| table.view()) else { return };
+        for bucket in 0..view.buckets() {
+            view.entries_of(bucket, now).for_each(|listed| closed(&listed.entry));
+        }
     }
 
     /// Takes over a Snapshot's limits.
@@ -184,21 +187,18 @@ impl Connections {
         let slot = table.find(asked.hash);
         let known = table.entry(slot, asked.hash, at.now);
         let known = known.filter(|entry| entry.service == service.index);
-        let mut record = match step(known, asked.signal, at.now, &at.tables.idle) {
-            Step::Follow(changed) => {
-                let entry = known.expect("only a known connection is followed");
-                if let Some(member) = service.holds(entry.node, at.now) {
-                    if let Some(changed) = changed {
-                        table.store(slot, changed);
-                    }
-                    self.hits += 1;
-                    return Ok(Chosen { node: entry.node, member });
+        if let Some(entry) = known
+            && let Step::Follow(changed) = step(known, asked.signal, at.now, &at.tables.idle)
+        {
+            if let Some(member) = service.holds(entry.node, at.now) {
+                if let Some(changed) = changed {
+                    table.store(slot, changed);
                 }
-                at.counters.add(Counter::Rescheduled, 1);
-                changed.map(|changed| changed.state)
+                self.hits += 1;
+                return Ok(Chosen { node: entry.node, member });
             }
-            Step::Schedule { record } => record,
-        };
+            at.counters.add(Counter::Rescheduled, 1);
+        }
         if known.is_none()
             && let Some((copy, member)) = self.ask_siblings(at, service, asked, flow)
         {
@@ -210,10 +210,14 @@ impl Connections {
             return Ok(Chosen { node: copy.node, member });
         }
         let chosen = by_row(at, service, asked.hash, flow)?;
-        if record.is_some() && !self.may_record(at, service, flow) {
-            record = None;
+        let Step::Schedule { record: Some(state) } =
+            step(None, asked.signal, at.now, &at.tables.idle)
+        else {
+            return Ok(chosen);
+        };
+        if !self.may_record(at, service, flow) {
+            return Ok(chosen);
         }
-        let Some(state) = record else { return Ok(chosen) };
         at.counters.add(Counter::NewFlow, 1);
         at.cells.new_flow(chosen.member.cell);
         let entry =

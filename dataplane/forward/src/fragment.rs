@@ -120,10 +120,15 @@ impl<F, T: Copy> Fragments<F, T> {
         record.is_alive(now_ms).then_some(record.target)
     }
 
-    /// Keeps a later fragment until its first fragment comes. Gives it back if too many wait.
+    /// Keeps a later fragment until its first fragment comes. It may have come since: a burst's
+    /// fragments are held when all its verdicts are known. Gives it back if too many wait.
     pub(crate) fn hold(&mut self, key: Key, frame: F, now_ms: u64) -> Result<(), F> {
         if self.waiting.len() + self.ready.len() >= WAITING {
             return Err(frame);
+        }
+        if self.later(&key, now_ms).is_some() {
+            self.ready.push_back(frame);
+            return Ok(());
         }
         self.waiting.push_back(Waiting { key, deadline: now_ms + PATIENCE, frame });
         Ok(())

@@ -14,18 +14,51 @@
 //!
 //! **Row**: the high 64 bits of the product of hash and number of rows, [`row`].
 //!
+//! ## Maglev table
+//! A table is made of the number of rows, a prime up to 2^24, and of nodes with names and weights.
+//! Those with weight 0 are left out; the others are put in the order of their names, byte by byte.
+//! All arithmetic is on integers, and division rounds down.
+//!
+//! 1. *Quotas.* A node's exact share is rows x weight / sum of weights. Its quota is that rounded
+//!    down, and one more for the nodes with the largest rests, the earlier name first where rests
+//!    are equal, so that the quotas add up to the number of rows.
+//! 2. *Claims.* A node has four streams of claims, `s` = 0 to 3. With `o` = row(H('o' s name),
+//!    rows) and `d` = 1 + row(H('s' s name), rows - 1), claim `k` = 0 to rows - 1 of the stream is
+//!    for row (o + k x d) mod rows. Here 'o' and 's' are bytes of these letters, s a byte of that
+//!    value, and the name follows as UTF-8.
+//! 3. *Times.* Let S(k) = 2^43 / rows + 2^43 / (rows - 1) + ... + 2^43 / (rows - k), each term
+//!    rounded by itself. Claim `k` of a stream is made at time
+//!    S(k) x ((2^64 - 1) / weight) / 2^64.
+//! 4. *Rows.* Claims are heard in the order of time, then name, then stream. A claim succeeds if
+//!    nobody has the row and the node has fewer rows than its quota.
+//!
+//! The *fingerprint* of a table: let f = 0; for each row, from row 0 on, f becomes
+//! (f rotated left by 5 bits, xor H('n' 0 name of the owner)) x 9e3779b97f4a7c15, modulo 2^64.
+//! The fingerprint is H('f' 0 rows f), with rows in 4 bytes and f in 8, both little-endian.
+//!
 //! ## Test vectors
-//! The key is `000102030405060708090a0b0c0d0e0f`, the number of rows 65537.
+//! The key is `000102030405060708090a0b0c0d0e0f`; where not said, the number of rows is 65537.
 //!
 //! | flow | hash | row |
 //! |---|---|---|
 //! | TCP 192.0.2.1:50000 -> 198.51.100.1:443 | `c3cca145f017360c` | 50125 |
 //! | UDP 192.0.2.1:50000 -> 198.51.100.1:443 | `6fdf0cfca31abb54` | 28639 |
 //! | TCP 192.0.2.1:50001 -> 198.51.100.1:443 | `e486ef677757d8ce` | 58503 |
-//! | TCP \[2001:db8::1]:50000 -> \[2001:db8::c633:6401]:443 | `ff20e4437dd7742e` | 65313 |
-//! | UDP \[2001:db8::1]:50000 -> \[2001:db8::c633:6401]:443 | `ecb559fb77a10f44` | 60598 |
+//! | TCP \[2001:db8::1\]:50000 -> \[2001:db8::c633:6401\]:443 | `ff20e4437dd7742e` | 65313 |
+//! | UDP \[2001:db8::1\]:50000 -> \[2001:db8::c633:6401\]:443 | `ecb559fb77a10f44` | 60598 |
 //! | source 192.0.2.1 alone | `62f72a7f32dc3ac9` | 25335 |
 //! | source 2001:db8::1 alone | `1b55009d1f661474` | 6997 |
+//!
+//! | nodes | weights | fingerprint |
+//! |---|---|---|
+//! | `l7-1` | 1 | `c7f5e93a4ea312d7` |
+//! | `l7-1` to `l7-3` | 1 each | `ad679ac9e91f1b7b` |
+//! | `l7-1` to `l7-3` | 1, 2, 3 | `e6bce361d5d26fd4` |
+//! | `l7-1` to `l7-100` | 1 each | `684ec7b9f8a1cf32` |
+//! | `l7-1` to `l7-100` | 1, 2, ... 100 | `dcf2c0efd9e2ce69` |
+//!
+//! With 19 rows, `l7-1` to `l7-3` of weights 1, 2, 3 own the rows in this order:
+//! 2 2 3 3 3 3 1 3 2 3 3 1 1 3 2 3 3 2 2; the fingerprint is `6c94418773d8fcd0`.
 
 mod lanes;
 mod siphash;
@@ -38,7 +71,7 @@ use self::siphash::siphash;
 use crate::BURST;
 use crate::flow::{Flow, Words4, Words6};
 
-/// Version of the specification above.
+/// Version of the specification above. Another one moves every flow.
 pub const HASH_VERSION: u32 = 1;
 
 /// The row of a table of `rows` rows that a hash falls on.
@@ -94,14 +127,14 @@ impl Hasher {
         siphash(self.key, b"fingerprint of the hash key")
     }
 
-    /// Hash of bytes of which the first says what for.
-    pub(crate) fn bytes(&self, parts: &[&[u8]]) -> u64 {
+    /// Hash of a message in parts.
+    pub(crate) fn parts(&self, parts: &[&[u8]]) -> u64 {
         siphash(self.key, &parts.concat())
     }
 
-    /// The same of a text.
-    pub(crate) fn text(&self, purpose: [u8; 2], text: &str) -> u64 {
-        self.bytes(&[&purpose, text.as_bytes()])
+    /// Hash of a node's name for one of the purposes of the specification.
+    pub(crate) fn name(&self, purpose: [u8; 2], name: &str) -> u64 {
+        self.parts(&[&purpose, name.as_bytes()])
     }
 }
 

@@ -1,7 +1,5 @@
 //! The decision, pure: links, way and neighbors in, next hop out.
 
-use std::net::IpAddr;
-
 use netlink_packet_route::neighbour::NeighbourState;
 
 use super::Hop;
@@ -52,6 +50,8 @@ fn valid_mac(neighbor: &Neighbor) -> Option<[u8; 6]> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 140));

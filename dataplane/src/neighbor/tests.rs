@@ -1,11 +1,11 @@
 //! Against a real kernel, in network namespaces of their own: `node`, which is followed, and `fabric`,
 //! at the other end of a veth pair. They need root.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicU32;
 
-use crossbeam::channel::unbounded;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 
@@ -45,6 +45,11 @@ impl Net {
     fn plug(&self) {
         let Self { node, fabric } = self;
         ip(&format!("-n {node} link add palier0 type veth peer name fabric0 netns {fabric}"));
+        // Their own link-local addresses would still be tested for duplicates, with events, long
+        // after the start; without one the kernel asks for no IPv6 neighbor.
+        self.node("link set palier0 addrgenmode none");
+        self.node("addr add fe80::132/64 dev palier0 nodad");
+        self.fabric("link set fabric0 addrgenmode none");
         self.node("addr add 192.0.2.132/24 dev palier0");
         self.node("addr add 2001:db8::132/64 dev palier0 nodad");
         self.node("link set palier0 up");
@@ -66,6 +71,12 @@ impl Net {
             run()
         };
         thread::scope(|scope| scope.spawn(enter_and_run).join()).unwrap()
+    }
+
+    /// Sets an option of the node's kernel.
+    fn set(&self, option: &str, value: &str) {
+        let path = Path::new("/proc/sys/net").join(option);
+        self.inside(|| fs::write(path, value)).unwrap();
     }
 
     /// Follows by events alone.
@@ -179,7 +190,7 @@ fn neighbors_of_both_families_are_found_and_kept() {
 #[test]
 fn a_stale_neighbor_is_confirmed_again_by_older_kernels_too() {
     let Some(net) = Net::new() else { return };
-    let followed = net.follow_with(Resolve::Once, Duration::from_secs(3600), &[V4]);
+    let followed = net.follow_with(Resolve::Once, REFRESH, &[V4]);
     followed.wait_for(&[(V4, reachable(MAC, 1500))]);
     wait_for_neighbor(&net, V4, |line| !line.contains("managed") && line.contains("REACHABLE"));
     net.node(&format!("neigh change {V4} dev palier0 nud stale"));
@@ -190,7 +201,8 @@ fn a_stale_neighbor_is_confirmed_again_by_older_kernels_too() {
 #[test]
 fn a_link_address_that_changes_is_followed() {
     let Some(net) = Net::new() else { return };
-    let followed = net.follow(&[V4]);
+    // It was asked for just before: the next request waits for a refresh.
+    let followed = net.follow_with(Resolve::Managed, REFRESH, &[V4]);
     followed.wait_for(&[(V4, reachable(MAC, 1500))]);
     net.fabric("link set fabric0 address 02:00:00:00:02:40");
     net.node(&format!("neigh del {V4} dev palier0"));
@@ -263,6 +275,8 @@ fn rules_and_next_hop_objects_are_followed() {
     net.node("rule del to 203.0.113.0/24 lookup 7");
     followed.wait_for(&[(targets[0], lost), (targets[1], found.clone())]);
 
+    // Or its routes' events would tell of the next hop too.
+    net.set("ipv4/nexthop_compat_mode", "0");
     net.node("neigh add 192.0.2.7 dev palier0 lladdr 02:00:00:00:00:07 nud permanent");
     net.node(&format!("nexthop add id 1 via {V4} dev palier0"));
     net.node("route add 203.0.113.0/24 nhid 1");
@@ -293,8 +307,7 @@ fn what_has_no_event_is_found_at_the_next_refresh() {
     net.fabric("link set fabric0 down");
     followed.wait_for(&[(V4, Hop::Unresolved { port: 0, mtu: 1500, next_hop: address(V4) })]);
     // until the kernel is told not to use it.
-    let option = "/proc/sys/net/ipv4/conf/palier0/ignore_routes_with_linkdown";
-    net.inside(|| std::fs::write(option, "1")).unwrap();
+    net.set("ipv4/conf/palier0/ignore_routes_with_linkdown", "1");
     followed.wait_for(&[(V4, no_route("Network is unreachable"))]);
     followed.stop();
 }
@@ -336,7 +349,7 @@ fn routes_that_lead_elsewhere_are_none() {
 fn the_mtu_of_link_and_route_is_followed() {
     let Some(net) = Net::new() else { return };
     // Or its routes' events would tell of the link's MTU too.
-    net.inside(|| std::fs::write("/proc/sys/net/ipv6/conf/palier0/disable_ipv6", "1")).unwrap();
+    net.set("ipv6/conf/palier0/disable_ipv6", "1");
     let followed = net.follow(&[V4]);
     followed.wait_for(&[(V4, reachable(MAC, 1500))]);
     net.node("link set palier0 mtu 1400");

@@ -39,7 +39,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// The first ones of the node of this name.
     pub(super) fn first(hasher: &Hasher, rows: u32, name: &str) -> Self {
-        let hash = |purpose: u8, stream: usize| hasher.text([purpose, stream as u8], name);
+        let hash = |purpose: u8, stream: usize| hasher.name([purpose, stream as u8], name);
         Self {
             rows: array::from_fn(|stream| row(hash(b'o', stream), rows)),
             steps: array::from_fn(|stream| 1 + row(hash(b's', stream), rows - 1)),

@@ -1,0 +1,89 @@
+//! With `--idle adaptive` a dataplane that has nothing to do leaves the CPU, and is back at once.
+
+use std::fs;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use api::Rate;
+use lab::{ECHO_PORT, Flags, Lab, VIP, VIP6};
+use system_tests::SOON;
+
+const WORKERS: usize = 2;
+
+fn lab() -> Lab {
+    Lab::new().l4(1).flags(Flags { queues: WORKERS, ..Flags::default() }).start()
+}
+
+/// CPU time of all threads of a process so far, in hundredths of a second (proc(5), `stat`).
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The program's name is in parentheses, and may hold anything.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let [user, system] = [fields[11], fields[12]].map(|ticks| ticks.parse::<u64>().unwrap());
+    user + system
+}
+
+#[test]
+fn workers_without_packets_take_less_than_a_twentieth_of_a_core() {
+    const WINDOW: Duration = Duration::from_secs(2);
+    let lab = lab();
+    let l4 = lab.l4(1);
+    let pid = l4.pid().unwrap();
+
+    // Neighbors that are asked for, or the machine, may disturb one window, not all.
+    lab.wait_until("they rest", SOON, || {
+        let (before, start) = (cpu_ticks(pid), Instant::now());
+        lab.wait_until("the window is over", SOON, || start.elapsed() >= WINDOW);
+        let spent = Duration::from_millis(10 * (cpu_ticks(pid) - before));
+        spent < start.elapsed().mul_f64(0.05 * WORKERS as f64)
+    });
+    for worker in l4.stats().workers {
+        assert!(worker.heartbeat_ms < 1_000, "it sleeps, and is alive: {worker:?}");
+    }
+}
+
+#[test]
+fn a_resting_dataplane_reacts_within_a_millisecond() {
+    let lab = lab();
+    let mut snapshot = lab.snapshot(1);
+    let often = Rate { per_second: 10_000, burst: 1_000 };
+    (snapshot.limits.icmp, snapshot.limits.icmp_source) = (often, often);
+    lab.l4(1).apply(&snapshot);
+
+    for vip in [IpAddr::from(VIP), VIP6.into()] {
+        // Between two of them it rests. What else runs on the machine may delay some rounds.
+        lab.wait_until(
+            &format!("half of the pings to {vip} return in a millisecond"),
+            SOON,
+            || {
+                let args = ["-n", "-c", "20", "-i", "0.02", "-W", "2", &vip.to_string()];
+                let output = lab.client().namespace().run("ping", &args).unwrap();
+                let times = output.lines().filter_map(|line| line.split_once("time="));
+                let mut times: Vec<f64> =
+                    times.map(|(_, time)| time.trim_end_matches(" ms").parse().unwrap()).collect();
+                times.sort_by(f64::total_cmp);
+                times.len() == 20 && times[10] < 1.0
+            },
+        );
+    }
+}
+
+#[test]
+fn resting_workers_watch_every_queue() {
+    let lab = lab();
+    let l4 = lab.l4(1);
+    for vip in [IpAddr::from(VIP), VIP6.into()] {
+        for _ in 0..50 {
+            let server = (vip, ECHO_PORT).into();
+            let (_, answer) = lab.client().udp_exchange(server, b"awake?").unwrap();
+            assert_eq!(answer, b"awake?");
+        }
+    }
+    let stats = l4.stats();
+    assert_eq!(stats.workers.len(), WORKERS);
+    for worker in &stats.workers {
+        assert!(worker.counters["forwarded"] > 0, "{worker:?}");
+    }
+    assert_eq!(stats.counters["forwarded"], 100);
+}
