@@ -42,9 +42,8 @@ pub(crate) enum Link {
 pub(crate) struct Exception {
     link: Link,
     classes: [Queue; Class::ALL.len()],
-    /// Taken from the queues, not yet by the port.
+    /// On its way from the queues to the port; empty between two turns.
     leaving: Burst,
-    leaving_classes: VecDeque<Class>,
     workers: u32,
 }
 
@@ -61,8 +60,7 @@ impl Exception {
             packets: VecDeque::with_capacity(WAITING),
             limit: Limiter::new(class.rate(&limits), workers),
         });
-        let leaving_classes = VecDeque::with_capacity(Burst::SIZE);
-        Self { link, classes, leaving: Burst::new(), leaving_classes, workers }
+        Self { link, classes, leaving: Burst::new(), workers }
     }
 
     /// Takes over a Snapshot's limits.
@@ -91,22 +89,26 @@ impl Exception {
         match &mut self.link {
             Link::Queue { transmit, rings, .. } => {
                 let mut others = rings.iter().filter_map(|ring| ring.pop());
-                while self.leaving_classes.len() < TURN {
+                let mut classes = [Class::Other; TURN];
+                for class in &mut classes {
                     let waiting = take(&mut self.classes).or_else(|| others.next());
-                    let Some((packet, class)) = waiting else { break };
-                    if self.leaving.push(packet).is_err() {
-                        break;
-                    }
-                    self.leaving_classes.push_back(class);
+                    let Some((packet, its)) = waiting else { break };
+                    *class = its;
+                    let pushed = self.leaving.push(packet);
+                    debug_assert!(pushed.is_ok(), "a turn is shorter than a burst");
                 }
                 if self.leaving.is_empty() {
                     return;
                 }
+                let offered = usize::from(self.leaving.len());
                 transmit.send(&mut self.leaving);
-                let taken = self.leaving_classes.len() - usize::from(self.leaving.len());
-                for class in self.leaving_classes.drain(..taken) {
+                let taken = offered - usize::from(self.leaving.len());
+                for class in &classes[..taken] {
                     counters.add(class.given(), 1);
                 }
+                // An interface that is down takes nothing: what waited for it would only grow old.
+                counters.add(Counter::ExceptionFull, self.leaving.len().into());
+                self.leaving.clear();
             }
             Link::Ring(ring) => {
                 while let Some((packet, class)) = take(&mut self.classes) {
@@ -133,7 +135,7 @@ impl Exception {
             Link::Queue { rings, .. } => rings.iter().any(|ring| !ring.is_empty()),
             Link::Ring(_) | Link::None => false,
         };
-        rings || !self.leaving.is_empty() || self.classes.iter().any(|q| !q.packets.is_empty())
+        rings || self.classes.iter().any(|q| !q.packets.is_empty())
     }
 }
 

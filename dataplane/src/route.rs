@@ -89,7 +89,9 @@ impl Routes {
         if self.fixed.is_some() {
             return Some((0, self.fixed, u16::MAX));
         }
-        match *self.hops.get(&destination)? {
+        // A node of the Snapshot that came just now: packets wait for the kernel's word.
+        let Some(hop) = self.hops.get(&destination) else { return Some((0, None, u16::MAX)) };
+        match *hop {
             Hop::Reachable { port, mac, mtu } => Some((port, Some(mac), mtu)),
             Hop::Unresolved { port, mtu, .. } => Some((port, None, mtu)),
             Hop::NoRoute(_) => None,
@@ -105,6 +107,16 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_to_a_node_wait_until_the_kernel_has_said_where_it_is() {
+        let mut routes = Routes::new(Vec::new(), None);
+        let node = IpAddr::from([192, 0, 2, 140]);
+        assert_eq!(routes.next_hop(node), Some((0, None, u16::MAX)));
+        assert!(!routes.is_reachable(node));
+        routes.follow(Hops::from([(node, Hop::NoRoute("unreachable".into()))]));
+        assert_eq!(routes.next_hop(node), None);
+    }
 
     #[test]
     fn the_fabrics_word_counts_for_ten_minutes_and_the_smallest_wins() {

@@ -1,1 +1,22 @@
-//! perf.
+//! How fast palier is: what `perf/run` is made of.
+//!
+//! Each program of `src/bin` measures one thing and appends its [`Figure`]s to a file; `report`
+//! makes the table and the plot of them. Everything compared is measured in one run, by turns, and
+//! the median of several rounds counts: single runs on a shared machine say little.
+//!
+//! * [`frame`], [`traffic`], [`site`]: bursts of synthetic packets, and where they go.
+//! * [`bench`](mod@bench): the forwarder with its table, and the time a packet takes.
+//! * [`rival`]: palier-dataplane and testpmd as processes, and the rate each receives at.
+//! * [`figure`], [`plot`]: what came out.
+
+pub mod bench;
+pub mod figure;
+pub mod frame;
+pub mod plot;
+pub mod rival;
+pub mod rounds;
+pub mod site;
+pub mod traffic;
+
+pub use figure::Figure;
+pub use rounds::Spread;

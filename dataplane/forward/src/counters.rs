@@ -159,7 +159,7 @@ counters! {
     LimitManagement => "drop_limit_management",
     /// Dropped: others for the kernel above their limit.
     LimitOther => "drop_limit_other",
-    /// Dropped: the ring to the worker that serves the exception port was full.
+    /// Dropped: the exception port, or the ring to the worker that serves it, was full or down.
     ExceptionFull => "drop_exception_full",
     /// Dropped: a probe from a port that is no node's.
     ProbeUnknown => "drop_probe_unknown",

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::{self, Addresses, VIP, VIP6};
@@ -16,6 +16,7 @@ pub struct L7 {
     namespace: Namespace,
     server: Server,
     decap: Option<Process>,
+    decap_counters: PathBuf,
 }
 
 impl L7 {
@@ -28,12 +29,13 @@ impl L7 {
     ) -> Result<Self, Error> {
         let name = format!("l7-{number}");
         let server = Server::start(&namespace, &name, &[VIP.into(), VIP6.into()])?;
+        let decap_counters = folder.join(format!("{name}.json"));
         let decap = if l4.is_empty() {
             None
         } else {
             let log = folder.join(format!("{name}.log"));
             let mut command = namespace.command(program::find(DECAP)?);
-            command.args(["--interface", "eth0"]);
+            command.args(["--interface", "eth0", "--stats-file"]).arg(&decap_counters);
             for address in l4.iter().flat_map(Addresses::both) {
                 command.args(["--allow", &address.to_string()]);
             }
@@ -42,7 +44,7 @@ impl L7 {
             }
             Some(Process::start(DECAP, &name, &mut command, &log)?)
         };
-        Ok(Self { number, name, namespace, server, decap })
+        Ok(Self { number, name, namespace, server, decap, decap_counters })
     }
 
     /// Waits until it accepts tunnelled packets.
@@ -79,6 +81,14 @@ impl L7 {
     /// What its decapsulator has printed.
     pub fn decap_output(&self) -> String {
         self.decap.as_ref().map_or_else(String::new, Process::printed)
+    }
+
+    /// One of its decapsulator's counters, by name, as of the last second; 0 if it is not among
+    /// them, or was not told yet.
+    pub fn decap_counter(&self, name: &str) -> u64 {
+        let text = std::fs::read_to_string(&self.decap_counters).unwrap_or_default();
+        let counters: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        counters.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0)
     }
 
     /// Gives it another MAC address, as a replaced machine has, without a word to its neighbors.

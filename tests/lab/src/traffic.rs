@@ -42,7 +42,8 @@ pub struct Report {
 #[derive(Debug, Default)]
 struct Shared {
     ending: AtomicBool,
-    requests: AtomicU64,
+    /// Answers so far, of each connection.
+    answers: Vec<AtomicU64>,
     started: AtomicUsize,
     broken: AtomicUsize,
 }
@@ -59,13 +60,14 @@ impl Traffic {
     /// or has failed. Between requests each pauses for `pause`.
     pub(crate) fn start(namespace: &Namespace, count: usize, url: &str, pause: Duration) -> Self {
         let url = Url::parse(url);
-        let shared = Arc::new(Shared::default());
+        let answers = (0..count).map(|_| AtomicU64::new(0)).collect();
+        let shared = Arc::new(Shared { answers, ..Shared::default() });
         let threads = namespace.enter(|| {
-            let spawn = |_| {
+            let spawn = |number| {
                 let (shared, url) = (Arc::clone(&shared), url.clone());
                 thread::Builder::new()
                     .stack_size(STACK)
-                    .spawn(move || shared.run(&url, pause))
+                    .spawn(move || shared.run(number, &url, pause))
                     .expect("threads are to be had")
             };
             (0..count).map(spawn).collect()
@@ -84,17 +86,22 @@ impl Traffic {
 
     /// Requests answered so far.
     pub fn requests_so_far(&self) -> u64 {
-        self.shared.requests.load(Relaxed)
+        self.shared.answers.iter().map(|answers| answers.load(Relaxed)).sum()
+    }
+
+    /// Requests answered so far, of each connection.
+    pub fn each_so_far(&self) -> Vec<u64> {
+        self.shared.answers.iter().map(|answers| answers.load(Relaxed)).collect()
     }
 
     /// Lets each connection end its request, closes them and tells what became of them.
     ///
     /// # Panics
     /// A thread of it panicked.
-    pub fn finish(self) -> Report {
+    pub fn finish(mut self) -> Report {
         self.shared.ending.store(true, Relaxed);
         let mut report = Report::default();
-        for thread in self.threads {
+        for thread in self.threads.drain(..) {
             // It may be in its pause.
             thread.thread().unpark();
             let Outcome { node, failure } = thread.join().expect("a connection's thread ends well");
@@ -109,17 +116,17 @@ impl Traffic {
                 *report.nodes.entry(node).or_default() += 1;
             }
         }
-        report.requests = self.shared.requests.load(Relaxed);
+        report.requests = self.requests_so_far();
         report
     }
 }
 
 impl Shared {
-    fn run(&self, url: &Url, pause: Duration) -> Outcome {
+    fn run(&self, number: usize, url: &Url, pause: Duration) -> Outcome {
         let mut outcome = Outcome::default();
         let mut started = false;
         let mut on_answer = |response: &Response| {
-            self.requests.fetch_add(1, Relaxed);
+            self.answers[number].fetch_add(1, Relaxed);
             if !std::mem::replace(&mut started, true) {
                 self.started.fetch_add(1, Relaxed);
             }

@@ -76,6 +76,16 @@ fn later_fragments_go_where_the_first_one_went() {
 }
 
 #[test]
+fn a_fragment_that_is_held_after_its_first_one_came_is_ready_at_once() {
+    let mut fragments = Numbered::new();
+    assert_eq!(fragments.later(&key(1), START), None);
+    assert_eq!(fragments.first(key(1), 11, START), Recorded::New);
+    assert_eq!(fragments.hold(key(1), 100, START), Ok(()));
+    assert_eq!(ready(&mut fragments), [100]);
+    assert!(expired(&mut fragments, u64::MAX).is_empty());
+}
+
+#[test]
 fn early_fragments_are_ready_in_their_order_once_the_first_one_comes() {
     let mut fragments = Numbered::new();
     for (id, frame) in [(1, 101), (2, 201), (1, 102), (3, 301), (2, 202), (1, 103)] {
