@@ -17,7 +17,7 @@ impl Cell {
 }
 
 /// Gives each pair of service and node a cell, for the life of the process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CellNumbers {
     of: HashMap<(u16, u16), Cell, RandomState>,
 }

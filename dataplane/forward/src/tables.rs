@@ -38,6 +38,9 @@ pub struct Tables {
     pub longest_idle: u32,
     /// Service number by index.
     by_index: Vec<Option<u32>>,
+    /// Of every pair there was: connections outlive their node's membership, and are closed in the
+    /// cell in which they were opened.
+    cells: CellNumbers,
     routers: Lpm<()>,
     management: Lpm<()>,
     /// First port, last port, node; by first port.
@@ -125,6 +128,7 @@ impl Tables {
             idle: Idle::new(&snapshot.idle),
             longest_idle: Tick::count(snapshot.idle.longest()),
             by_index,
+            cells: numbers.cells.clone(),
             routers: Lpm::new(snapshot.routers.iter().map(|&prefix| (prefix, ()))),
             management: Lpm::new(snapshot.management.iter().map(|&prefix| (prefix, ()))),
             probes,
@@ -144,10 +148,9 @@ impl Tables {
         self.services.get(number as usize)
     }
 
-    /// Where the traffic of a service's node is counted.
+    /// Where the traffic of a service's node is counted, also of one that is gone.
     pub fn cell(&self, service: u16, node: u16) -> Cell {
-        let member = self.by_index(service).and_then(|s| s.members.get(usize::from(node)));
-        member.map_or(Cell::OVERFLOW, |member| member.cell)
+        self.cells.get(service, node).unwrap_or(Cell::OVERFLOW)
     }
 
     /// The L7 node of this index.

@@ -12,7 +12,9 @@ use forward::{
     PathSettings, Paths, Tables, Tick, Verdict, Wire, explain,
 };
 use packet::build::{self, Ip};
-use packet::{Buffer, Ethernet, Heap, Ipv4, Ipv6, Mac, checksum, ethernet, protocol};
+use packet::{
+    Buffer, Ethernet, Heap, Ipv4, Ipv6, Mac, Summary, checksum, ethernet, protocol, summarize,
+};
 
 /// The L4 node, the router on its link, and somebody else there.
 pub(crate) const NODE: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -163,6 +165,25 @@ impl Sent {
     pub(crate) fn node(&self) -> u16 {
         self.tunnelled().0
     }
+
+    /// The answer that the packet became: what there is to know of it, and what its IP header is
+    /// followed by. Checksums are looked at here.
+    pub(crate) fn answered(&self, counter: Counter) -> (Summary, &[u8]) {
+        assert_eq!(self.verdict, Verdict::Reply(counter));
+        let ethernet = Ethernet::parse(self.frame.all()).unwrap();
+        assert_eq!((ethernet.destination(), ethernet.source()), (ROUTER, NODE));
+        let packet = ethernet.payload();
+        let answer = summarize(packet, 0, packet.len()).unwrap();
+        assert_eq!(answer.end, packet.len());
+        let (ip, upper) = packet.split_at(answer.l4);
+        assert!(answer.source.is_ipv6() || checksum::is_valid(ip));
+        let sum = match answer.protocol {
+            protocol::ICMP => checksum::Sum::new(),
+            number => checksum::Sum::pseudo(answer.source, answer.destination, number, upper.len()),
+        };
+        assert!(sum.with(upper).is_valid());
+        (answer, upper)
+    }
 }
 
 /// Takes a tunnelled packet's outer headers off.
@@ -291,6 +312,18 @@ impl L4 {
             change(&mut settings);
             Path::new(&settings).ok()
         });
+    }
+
+    /// Finds no way to any node.
+    pub(crate) fn lose_routes(&mut self) {
+        self.paths = Paths::new(|_, _| None);
+    }
+
+    /// A node's index names another node from now on.
+    pub(crate) fn forget(&mut self, node: u16) {
+        for worker in &mut self.workers {
+            worker.forwarder.connections().forget_node(node);
+        }
     }
 
     /// CLOCK_BOOTTIME in milliseconds.

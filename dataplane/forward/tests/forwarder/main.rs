@@ -2,5 +2,14 @@
 //!
 //! One file a subject; `harness.rs` is the L4 node that they all drive.
 
+mod account;
+mod burst;
 mod connection;
+mod form;
+mod fragment;
 mod harness;
+mod hostile;
+mod icmp;
+mod kernel;
+mod service;
+mod sibling;
