@@ -1,10 +1,13 @@
 //! Whole-system tests: one file a promise, in `tests/`. Here is what several of them need.
 
+use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
-use lab::{Lab, Report, Traffic};
+use lab::{ECHO_PORT, Lab, Report, Traffic, VIP, VIP6};
 
-/// One VIP of each family.
+/// The VIP of each family.
+pub const VIPS: [IpAddr; 2] = [IpAddr::V4(VIP), IpAddr::V6(VIP6)];
+/// The same, as HTTP clients ask for them.
 pub const URLS: [&str; 2] = ["http://198.51.100.1/", "http://[2001:db8::c633:6401]/"];
 
 /// What is waited for comes far sooner; a machine that is busy with other things gets the rest.
@@ -32,23 +35,21 @@ impl Kept {
         kept
     }
 
-    /// Returns once each connection has had further answers, as far as their sum can tell.
+    /// Returns once each connection has had two further answers, the second of which it asked for
+    /// after this was called.
     ///
     /// # Panics
-    /// One broke, or they stand still; `after` says in the message after what.
+    /// One broke, or stands still; `after` says in the message after what.
     pub fn go_on(&self, after: &str) {
         for traffic in &self.families {
-            let enough = traffic.requests_so_far() + 3 * self.count as u64;
-            lab::wait_until(&format!("requests go on after {after}"), SOON, || {
-                traffic.broken_so_far() > 0 || traffic.requests_so_far() >= enough
+            let before = traffic.each_so_far();
+            lab::wait_until(&format!("every connection goes on after {after}"), SOON, || {
+                let goes_on = |(now, before)| now >= before + 2;
+                traffic.broken_so_far() > 0
+                    || traffic.each_so_far().into_iter().zip(&before).all(goes_on)
             });
         }
         self.assert_whole(after);
-    }
-
-    /// Requests answered so far.
-    pub fn requests(&self) -> u64 {
-        self.families.iter().map(Traffic::requests_so_far).sum()
     }
 
     /// Closes them and tells what became of those of IPv4 and of IPv6.
@@ -85,4 +86,41 @@ pub fn nodes_of_new_connections(lab: &Lab, count: usize) -> Vec<String> {
         Err(error) => panic!("a new connection to {url}: {error}"),
     };
     URLS.iter().flat_map(|url| (0..count).map(move |_| one(url))).collect()
+}
+
+/// A flow of datagrams to the echo of a VIP.
+#[derive(Debug)]
+pub struct Echo(UdpSocket);
+
+impl Echo {
+    /// A new flow, of which nothing was sent yet.
+    ///
+    /// # Panics
+    /// The system gives no socket.
+    pub fn open(lab: &Lab, vip: IpAddr) -> Self {
+        let socket = lab.client().udp((vip, ECHO_PORT).into()).expect("sockets are to be had");
+        socket.set_read_timeout(Some(SOON)).expect("a socket takes a time-out");
+        Self(socket)
+    }
+
+    /// Sends one datagram.
+    ///
+    /// # Panics
+    /// It cannot leave.
+    pub fn send(&self, data: &[u8]) {
+        let sent = self.0.send(data).expect("a datagram can be sent");
+        assert_eq!(sent, data.len());
+    }
+
+    /// The next answer: the node that gave it, and the data that it got.
+    ///
+    /// # Panics
+    /// None comes, so a datagram was lost.
+    pub fn answer(&self) -> (String, Vec<u8>) {
+        let mut answer = [0; 2048];
+        let length = self.0.recv(&mut answer).expect("no datagram is lost");
+        let mut parts = answer[..length].splitn(2, |&byte| byte == b' ');
+        let node = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+        (node, parts.next().unwrap_or_default().to_vec())
+    }
 }

@@ -1,12 +1,11 @@
 //! With `--idle adaptive` a dataplane that has nothing to do leaves the CPU, and is back at once.
 
 use std::fs;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use api::Rate;
-use lab::{ECHO_PORT, Flags, Lab, VIP, VIP6};
-use system_tests::SOON;
+use lab::{Flags, Lab};
+use system_tests::{Echo, SOON, VIPS};
 
 const WORKERS: usize = 2;
 
@@ -16,11 +15,12 @@ fn lab() -> Lab {
 
 /// CPU time of all threads of a process so far, in hundredths of a second (proc(5), `stat`).
 fn cpu_ticks(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
     // The program's name is in parentheses, and may hold anything.
-    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let (_, fields) = stat.rsplit_once(')').expect("the name ends");
     let fields: Vec<&str> = fields.split_whitespace().collect();
-    let [user, system] = [fields[11], fields[12]].map(|ticks| ticks.parse::<u64>().unwrap());
+    let [user, system] =
+        [fields[11], fields[12]].map(|ticks| ticks.parse::<u64>().expect("a number"));
     user + system
 }
 
@@ -51,7 +51,7 @@ fn a_resting_dataplane_reacts_within_a_millisecond() {
     (snapshot.limits.icmp, snapshot.limits.icmp_source) = (often, often);
     lab.l4(1).apply(&snapshot);
 
-    for vip in [IpAddr::from(VIP), VIP6.into()] {
+    for vip in VIPS {
         // Between two of them it rests. What else runs on the machine may delay some rounds.
         lab.wait_until(
             &format!("half of the pings to {vip} return in a millisecond"),
@@ -73,11 +73,11 @@ fn a_resting_dataplane_reacts_within_a_millisecond() {
 fn resting_workers_watch_every_queue() {
     let lab = lab();
     let l4 = lab.l4(1);
-    for vip in [IpAddr::from(VIP), VIP6.into()] {
+    for vip in VIPS {
         for _ in 0..50 {
-            let server = (vip, ECHO_PORT).into();
-            let (_, answer) = lab.client().udp_exchange(server, b"awake?").unwrap();
-            assert_eq!(answer, b"awake?");
+            let flow = Echo::open(&lab, vip);
+            flow.send(b"awake?");
+            assert_eq!(flow.answer().1, b"awake?");
         }
     }
     let stats = l4.stats();

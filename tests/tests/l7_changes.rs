@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use api::Release;
-use lab::{ECHO_PORT, Lab, Report, VIP, VIP6, release_in};
-use system_tests::{Kept, SOON, nodes_of_new_connections};
+use lab::{Lab, Report, release_in};
+use system_tests::{Echo, Kept, SOON, VIPS, nodes_of_new_connections};
 
 /// Connections of each family that live through everything.
 const KEPT: usize = 100;
@@ -79,22 +79,14 @@ fn connections_live_through_a_short_outage_of_a_nodes_health() {
 fn a_node_that_stays_down_loses_its_flows_at_the_release_and_no_other_node_does() {
     const FLOWS: usize = 60;
     let lab = Lab::new().start();
-    let vips: [std::net::IpAddr; 2] = [VIP.into(), VIP6.into()];
-    let sockets: Vec<_> = vips
-        .iter()
-        .flat_map(|&vip| (0..FLOWS).map(move |_| vip))
-        .map(|vip| lab.client().udp((vip, ECHO_PORT).into()).unwrap())
-        .collect();
+    let flows = VIPS.iter().flat_map(|&vip| (0..FLOWS).map(move |_| vip));
+    let flows: Vec<_> = flows.map(|vip| Echo::open(&lab, vip)).collect();
     let nodes = || -> Vec<String> {
-        let ask = |socket: &std::net::UdpSocket| {
-            socket.set_read_timeout(Some(SOON)).unwrap();
-            socket.send(b"who?").unwrap();
-            let mut answer = [0; 64];
-            let length = socket.recv(&mut answer).unwrap();
-            let answer = String::from_utf8_lossy(&answer[..length]);
-            answer.strip_suffix(" who?").unwrap().to_owned()
+        let ask = |flow: &Echo| {
+            flow.send(b"who?");
+            flow.answer().0
         };
-        sockets.iter().map(ask).collect()
+        flows.iter().map(ask).collect()
     };
     let rescheduled = || lab.l4s().iter().map(|l4| l4.counter("rescheduled")).sum::<u64>();
 

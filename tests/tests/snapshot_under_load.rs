@@ -1,12 +1,12 @@
 //! A change of the Snapshot loses no packet, and one that is not valid changes nothing.
 
-use std::net::{IpAddr, UdpSocket};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use api::{Release, Reply, Request, Snapshot, State, Stats};
-use lab::{ECHO_PORT, Lab, VIP, VIP6};
-use system_tests::{SOON, nodes_of_new_connections};
+use lab::{Lab, VIP};
+use system_tests::{Echo, SOON, VIPS, nodes_of_new_connections};
 
 /// Flows of each family, and datagrams that each has on the way: as many as the queues of taps have
 /// room for, so that what is lost is lost by the dataplane.
@@ -14,26 +14,31 @@ const FLOWS: usize = 4;
 const WINDOW: u64 = 24;
 const CHANGES: usize = 300;
 
-/// Sends datagrams to the echo until told to stop, a window at a time, and returns how many: every
-/// one was answered.
-fn exchange(socket: &UdpSocket, stop: &AtomicBool) -> u64 {
-    socket.set_read_timeout(Some(SOON)).unwrap();
+/// Sends datagrams until told to stop, a window at a time, and returns how many: every one was
+/// answered.
+fn exchange(flow: &Echo, stop: &AtomicBool) -> u64 {
     let mut sent: u64 = 0;
-    let mut answer = [0; 64];
     while !stop.load(Relaxed) {
-        for number in sent..sent + WINDOW {
-            socket.send(&number.to_be_bytes()).unwrap();
-        }
-        // Two nodes may answer at once when a change moves a flow, so the order is no matter.
-        let mut missing: Vec<u64> = (sent..sent + WINDOW).collect();
+        let window = sent..sent + WINDOW;
+        window.clone().for_each(|number| flow.send(&number.to_be_bytes()));
+        // Where a change moves the flow two nodes answer at once, so the order is no matter.
+        let mut missing: BTreeSet<_> = window.map(|number| number.to_be_bytes().to_vec()).collect();
         while !missing.is_empty() {
-            let length = socket.recv(&mut answer).expect("no datagram is lost");
-            let number = answer[..length].last_chunk().map(|&bytes| u64::from_be_bytes(bytes));
-            missing.retain(|&one| Some(one) != number);
+            let (_, data) = flow.answer();
+            assert!(missing.remove(&data), "answered twice: {data:?}");
         }
         sent += WINDOW;
     }
     sent
+}
+
+/// Ends the exchange when it is dropped, which a failed assertion does too.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 /// The lab's Snapshot with every service's nodes in the `change`-th of many different states.
@@ -45,9 +50,12 @@ fn changed(lab: &Lab, change: usize) -> Snapshot {
             member.state = STATES[(change + position) % STATES.len()];
             member.weight = 1 + (change % 7) as u16;
         }
-        // Now and then a node leaves the service, its flows with it, and comes back.
-        if change % 5 == 4 {
-            service.nodes.pop();
+    }
+    // Now and then a node leaves, its flows go to others, and it comes back.
+    if change % 5 == 4 {
+        let gone = snapshot.nodes.pop().expect("there are three").index;
+        for service in &mut snapshot.services {
+            service.nodes.retain(|member| member.node != gone);
         }
     }
     snapshot
@@ -72,27 +80,25 @@ fn hundreds_of_changes_under_full_load_lose_no_packet() {
     let lab = Lab::new().l4(1).start();
     let l4 = lab.l4(1);
     let stop = AtomicBool::new(false);
-    let vips: [IpAddr; 2] = [VIP.into(), VIP6.into()];
-    let sockets = vips.iter().flat_map(|&vip| (0..FLOWS).map(move |_| vip));
-    let sockets = sockets.map(|vip| lab.client().udp((vip, ECHO_PORT).into()).unwrap());
-    let sockets: Vec<_> = sockets.collect();
+    let flows = VIPS.iter().flat_map(|&vip| (0..FLOWS).map(move |_| vip));
+    let flows: Vec<_> = flows.map(|vip| Echo::open(&lab, vip)).collect();
 
     let sent: u64 = thread::scope(|scope| {
         let flows: Vec<_> =
-            sockets.iter().map(|socket| scope.spawn(|| exchange(socket, &stop))).collect();
+            flows.iter().map(|flow| scope.spawn(|| exchange(flow, &stop))).collect();
+        let end = End(&stop);
         let forwarded = || l4.counter("forwarded");
         for change in 0..CHANGES {
-            let before = if change % 10 == 0 { forwarded() } else { 0 };
             let snapshot = changed(&lab, change);
             let reply = l4.apply(&snapshot);
-            assert!(
-                matches!(reply, Reply::Applied { generation } if generation == snapshot.generation)
-            );
+            let Reply::Applied { generation } = reply else { panic!("{reply:?}") };
+            assert_eq!(generation, snapshot.generation);
             if change % 10 == 0 {
+                let before = forwarded();
                 lab.wait_until("packets pass between changes", SOON, || forwarded() > before);
             }
         }
-        stop.store(true, Relaxed);
+        drop(end);
         flows.into_iter().map(|flow| flow.join().unwrap()).sum()
     });
 

@@ -99,3 +99,83 @@ impl Class {
 fn is_vip(tables: &Tables, address: IpAddr) -> bool {
     tables.vips.contains(address)
 }
+
+#[cfg(test)]
+mod tests {
+    use packet::build::Ip;
+    use packet::summarize;
+
+    use super::*;
+
+    /// The class of a packet before the first Snapshot, when no router and no operator is known.
+    fn class(packet: Ip) -> Class {
+        let bytes = packet.build();
+        let summary = summarize(&bytes, 0, bytes.len()).unwrap();
+        let icmp = matches!(summary.protocol, ICMP | ICMPV6);
+        Class::of(&summary, icmp.then(|| bytes[summary.l4]), None)
+    }
+
+    fn v4() -> Ip {
+        Ip::between("192.0.2.130", "192.0.2.132")
+    }
+
+    fn v6() -> Ip {
+        Ip::between("fe80::1", "fe80::2")
+    }
+
+    #[test]
+    fn neighbor_discovery_comes_from_the_link() {
+        for icmp_type in 128..=140 {
+            let discovery = (133..=137).contains(&icmp_type);
+            let expected = if discovery { Class::Neighbor } else { Class::Other };
+            assert_eq!(class(v6().ttl(255).icmp(icmp_type, 0, 0, &[0; 24])), expected);
+            assert_eq!(class(v6().ttl(254).icmp(icmp_type, 0, 0, &[0; 24])), Class::Other);
+        }
+    }
+
+    #[test]
+    fn bfd_comes_from_the_link_on_each_of_its_ports() {
+        for port in [3784, 3785, 4784, 6784] {
+            assert_eq!(class(v4().ttl(255).udp(49152, port, &[0; 24])), Class::Neighbor);
+            assert_eq!(class(v6().ttl(255).udp(49152, port, &[0; 24])), Class::Neighbor);
+            assert_eq!(class(v4().ttl(254).udp(49152, port, &[0; 24])), Class::Other);
+            assert_eq!(class(v4().ttl(255).udp(port, 49152, &[0; 24])), Class::Other);
+            assert_eq!(class(v4().ttl(255).tcp(49152, port, 2, b"")), Class::Other);
+        }
+    }
+
+    #[test]
+    fn errors_are_those_that_quote_a_packet() {
+        let errors4: Vec<u8> =
+            (0..=20).filter(|&t| class(v4().icmp(t, 0, 0, &[0; 28])) == Class::Errors).collect();
+        assert_eq!(errors4, [3, 4, 5, 11, 12]);
+        for icmp_type in [1, 2, 3, 4, 100, 127] {
+            assert_eq!(class(v6().icmp(icmp_type, 0, 0, &[0; 48])), Class::Errors);
+        }
+        assert_eq!(class(v6().icmp(128, 0, 0, &[0; 48])), Class::Other);
+    }
+
+    #[test]
+    fn every_class_has_counters_and_a_limit_of_its_own() {
+        let limits: api::Limits = serde_json::from_str(
+            r#"{"neighbor": {"per_second": 1, "burst": 1}, "routing": {"per_second": 2, "burst": 1},
+                "errors": {"per_second": 3, "burst": 1}, "management": {"per_second": 4, "burst": 1},
+                "other": {"per_second": 5, "burst": 1}}"#,
+        )
+        .unwrap();
+        let names: Vec<_> = Class::ALL
+            .map(|class| (class.given().name(), class.limited().name(), class.rate(&limits)))
+            .map(|(given, limited, rate)| format!("{given} {limited} {}", rate.per_second))
+            .to_vec();
+        assert_eq!(
+            names,
+            [
+                "kernel_neighbor drop_limit_neighbor 1",
+                "kernel_routing drop_limit_routing 2",
+                "kernel_errors drop_limit_errors 3",
+                "kernel_management drop_limit_management 4",
+                "kernel_other drop_limit_other 5",
+            ]
+        );
+    }
+}

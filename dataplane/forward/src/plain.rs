@@ -92,3 +92,126 @@ impl Signal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use packet::build::Ip;
+    use packet::{Summary, summarize};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn flags_mean_what_ends_more() {
+        const FIN: u8 = 1;
+        const SYN: u8 = 2;
+        const RST: u8 = 4;
+        const ACK: u8 = 16;
+        for rest in [0, 8, 32, 64, 128, 0xe8] {
+            for (flags, signal) in [
+                (0, Signal::Data),
+                (ACK, Signal::Data),
+                (SYN, Signal::Syn),
+                (SYN | ACK, Signal::Data),
+                (FIN, Signal::Fin),
+                (FIN | ACK, Signal::Fin),
+                (FIN | SYN, Signal::Fin),
+                (FIN | SYN | ACK, Signal::Fin),
+                (RST, Signal::Rst),
+                (RST | ACK, Signal::Rst),
+                (RST | SYN, Signal::Rst),
+                (RST | FIN | SYN | ACK, Signal::Rst),
+            ] {
+                assert_eq!(Signal::of_tcp(flags | rest), signal, "{flags:08b} {rest:08b}");
+            }
+        }
+    }
+
+    /// What the long way says of the packet, in the short cut's words.
+    fn long_way(bytes: &[u8]) -> Option<(Summary, Signal)> {
+        let summary = summarize(bytes, 0, bytes.len()).ok()?;
+        let signal = match summary.protocol {
+            TCP => Signal::of_tcp(summary.tcp_flags),
+            UDP => Signal::Udp,
+            _ => return None,
+        };
+        Some((summary, signal))
+    }
+
+    /// The short cut takes only what the long way takes too, and says the same of it; and it takes
+    /// every packet that is plain.
+    fn agree(bytes: &[u8]) {
+        let (source, destination, ports, protocol, len, signal): (IpAddr, IpAddr, u32, _, _, _) =
+            if let Some(plain) = plain4(bytes, bytes.len()) {
+                let [a, b, c, d, e, f, g, h] = plain.addresses.to_le_bytes();
+                let (source, destination) = ([a, b, c, d].into(), [e, f, g, h].into());
+                (source, destination, plain.ports, plain.protocol, plain.len, plain.signal)
+            } else if let Some(plain) = plain6(bytes, bytes.len()) {
+                let [a, b, c, d] = plain.addresses.map(u128::from);
+                let [source, destination] = [a | b << 64, c | d << 64].map(u128::to_le_bytes);
+                let (source, destination) = (source.into(), destination.into());
+                (source, destination, plain.ports, plain.protocol, plain.len, plain.signal)
+            } else {
+                if let Some((summary, _)) = long_way(bytes) {
+                    let header_len = if summary.source.is_ipv4() { 20 } else { 40 };
+                    let is_plain = summary.l4 == header_len && summary.fragment.is_none();
+                    assert!(!is_plain, "refused a plain packet: {bytes:02x?}");
+                }
+                return;
+            };
+        let (summary, expected) = long_way(bytes).expect("the long way takes it too");
+        let [s0, s1, d0, d1] = ports.to_le_bytes();
+        assert_eq!(source, summary.source);
+        assert_eq!(destination, summary.destination);
+        assert_eq!(u16::from_be_bytes([s0, s1]), summary.source_port);
+        assert_eq!(u16::from_be_bytes([d0, d1]), summary.destination_port);
+        assert_eq!((protocol, usize::from(len)), (summary.protocol, summary.end));
+        assert_eq!((signal, summary.fragment), (expected, None));
+    }
+
+    /// A packet with a header of either family, TCP or UDP, plain or not.
+    fn packet() -> impl Strategy<Value = Vec<u8>> {
+        let ip = prop_oneof![
+            any::<[[u8; 4]; 2]>().prop_map(|[s, d]| Ip::new(s.into(), d.into())),
+            any::<[[u8; 16]; 2]>().prop_map(|[s, d]| Ip::new(s.into(), d.into())),
+        ];
+        (ip, any::<[u16; 2]>(), any::<u8>(), 0..60_usize, 0..7_u8).prop_map(
+            |(ip, [source, destination], byte, len, form)| {
+                let data = vec![byte; len];
+                match form {
+                    0 | 1 => ip.tcp(source, destination, byte, &data),
+                    2 | 3 => ip.udp(source, destination, &data),
+                    4 => {
+                        ip.tcp(source, destination, byte, &data).options(&[1; 8]).extension(60, &[])
+                    }
+                    5 => ip.tcp(source, destination, byte, &data).fragment(1, 8, byte & 1 == 0),
+                    _ => ip.payload(byte, &data),
+                }
+                .build()
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn the_short_cut_agrees_with_the_long_way(
+            mut bytes in packet(),
+            changes in proptest::collection::vec((0..70_usize, any::<u8>()), 0..4),
+            padding in 0..20_usize,
+            cut in 0..200_usize,
+        ) {
+            for (at, byte) in changes {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            bytes.resize(bytes.len() + padding, 0);
+            agree(&bytes);
+            bytes.truncate(cut);
+            agree(&bytes);
+        }
+    }
+}

@@ -426,7 +426,7 @@ impl L4 {
     }
 
     /// What the kernel sends.
-    pub(crate) fn from_kernel(&mut self, packet: &[u8]) -> Sent {
+    pub(crate) fn kernel_sends(&mut self, packet: &[u8]) -> Sent {
         let here = Here {
             tables: self.tables.as_ref(),
             paths: &self.paths,

@@ -103,7 +103,7 @@ proptest! {
             l4.made();
             l4.ready();
             for frame in burst {
-                l4.from_kernel(frame.all().get(14..).unwrap_or_default());
+                l4.kernel_sends(frame.all().get(14..).unwrap_or_default());
             }
             l4.pass(std::time::Duration::from_millis(10));
             l4.expire();

@@ -108,7 +108,7 @@ fn before_the_first_snapshot_everything_is_the_kernels() {
         assert_eq!(given(&mut l4, &segment(&flow, tcp::SYN)), OTHER);
         assert_eq!(given(&mut l4, &datagram(&flow, b"x")), OTHER);
         let packet = segment(&flow, tcp::SYN).build();
-        assert_eq!(l4.from_kernel(&packet).verdict, Verdict::Wire);
+        assert_eq!(l4.kernel_sends(&packet).verdict, Verdict::Wire);
     }
     let discovery = Ip::between("fe80::1", OWN6).ttl(255).icmp(135, 0, 0, &[0; 24]);
     assert_eq!(given(&mut l4, &discovery), NEIGHBOR);
@@ -128,7 +128,7 @@ fn the_kernels_probes_go_to_the_node_whose_ports_they_leave_from() {
             let ports = l7(node).probe_ports.unwrap();
             for port in [ports.first, ports.last] {
                 let probe = Ip::between(own, vip).tcp(port, 80, tcp::SYN, b"").build();
-                assert_eq!(l4.from_kernel(&probe).tunnelled(), (node, &probe[..]));
+                assert_eq!(l4.kernel_sends(&probe).tunnelled(), (node, &probe[..]));
             }
         }
     }
@@ -141,11 +141,11 @@ fn what_else_the_kernel_sends_to_a_vip_is_dropped() {
     let last = l7(3).probe_ports.unwrap().last;
     for port in [l7(1).probe_ports.unwrap().first - 1, last + 1, 0, 65535] {
         let packet = Ip::between(OWN4, VIP4).tcp(port, 80, tcp::SYN, b"").build();
-        let sent = l4.from_kernel(&packet);
+        let sent = l4.kernel_sends(&packet);
         assert_eq!(sent.verdict, Verdict::Drop(Counter::ProbeUnknown), "{port}");
     }
     let ping = Ip::between(OWN6, VIP6).icmp(128, 0, 1, b"").build();
-    assert_eq!(l4.from_kernel(&ping).verdict, Verdict::Drop(Counter::ProbeUnknown));
+    assert_eq!(l4.kernel_sends(&ping).verdict, Verdict::Drop(Counter::ProbeUnknown));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn what_the_kernel_sends_elsewhere_goes_to_the_wire_untouched() {
         vec![0, 1, 8, 0, 6, 4, 0, 1],
         vec![0x45; 10], // cut short
     ] {
-        let sent = l4.from_kernel(&packet);
+        let sent = l4.kernel_sends(&packet);
         let frame = build::frame(ROUTER, NODE, None, &packet);
         assert_eq!((sent.verdict, sent.frame.all()), (Verdict::Wire, &frame[..]));
     }
@@ -172,7 +172,7 @@ fn a_probe_without_a_way_to_its_node_is_dropped() {
     let port = l7(1).probe_ports.unwrap().first;
     let probe = Ip::between(OWN4, VIP4).tcp(port, 80, tcp::SYN, b"").build();
     l4.route(|path| path.next_hop_mac = None);
-    assert_eq!(l4.from_kernel(&probe).verdict, Verdict::Drop(Counter::NoNeighbor));
+    assert_eq!(l4.kernel_sends(&probe).verdict, Verdict::Drop(Counter::NoNeighbor));
     l4.lose_routes();
-    assert_eq!(l4.from_kernel(&probe).verdict, Verdict::Drop(Counter::NoPath));
+    assert_eq!(l4.kernel_sends(&probe).verdict, Verdict::Drop(Counter::NoPath));
 }
