@@ -1,9 +1,15 @@
 //! Whole-system tests: one file a promise, in `tests/`. Here is what several of them need.
 
+mod kernel;
+mod outside;
+
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use lab::{ECHO_PORT, Lab, Report, Traffic, VIP, VIP6};
+
+pub use kernel::snmp;
+pub use outside::{RawClient, address_like};
 
 /// The VIP of each family.
 pub const VIPS: [IpAddr; 2] = [IpAddr::V4(VIP), IpAddr::V6(VIP6)];

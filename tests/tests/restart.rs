@@ -48,8 +48,14 @@ fn connections_live_through_sigkill_and_a_start_with_another_capacity_or_other_w
         ("a start with more workers", Flags { queues: 2, ..same.clone() }),
         ("a start with fewer workers", same),
     ];
-    for (what, flags) in starts {
+    for (number, (what, flags)) in starts.into_iter().enumerate() {
         lab.l4(1).kill();
+        // Control goes on while it is away.
+        if number % 2 == 0 {
+            lab.drain(2)
+        } else {
+            lab.up(2)
+        }
         lab.start_dataplane(1, &flags);
         assert_eq!(lab.l4(1).stats().workers.len(), flags.queues);
         assert_known(&lab, &kept, what);

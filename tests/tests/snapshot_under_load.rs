@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use api::{Release, Reply, Request, Snapshot, State, Stats};
-use lab::{Lab, VIP};
+use lab::{Flags, Lab, VIP};
 use system_tests::{Echo, SOON, VIPS, nodes_of_new_connections};
 
 /// Flows of each family, and datagrams that each has on the way: as many as the queues of taps have
 /// room for, so that what is lost is lost by the dataplane.
-const FLOWS: usize = 4;
-const WINDOW: u64 = 24;
+const FLOWS: usize = 8;
+const WINDOW: u64 = 12;
 const CHANGES: usize = 300;
 
 /// Sends datagrams until told to stop, a window at a time, and returns how many: every one was
@@ -77,7 +77,7 @@ fn drops(stats: &Stats) -> Vec<(&String, &u64)> {
 
 #[test]
 fn hundreds_of_changes_under_full_load_lose_no_packet() {
-    let lab = Lab::new().l4(1).start();
+    let lab = Lab::new().l4(1).flags(Flags { queues: 2, ..Flags::default() }).start();
     let l4 = lab.l4(1);
     let stop = AtomicBool::new(false);
     let flows = VIPS.iter().flat_map(|&vip| (0..FLOWS).map(move |_| vip));

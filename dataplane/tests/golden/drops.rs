@@ -67,7 +67,7 @@ fn malformed_packets_are_counted() {
     );
     cases.push(Case::frame_dropped(
         "a frame without an IP header",
-        { build::frame(PORT, ROUTER, None, &[0x45]) },
+        build::frame(PORT, ROUTER, None, &[0x45]),
         REASON,
     ));
     check(&cases);
