@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use capsule::{
-    Eal, Memory, Mempool, Port, PortSettings, RssTypes, RunningPort, RxQueue,
+    Eal, HugePagesTurn, Memory, Mempool, Port, PortSettings, RssTypes, RunningPort, RxQueue,
     Settings as EalSettings, Started, TxQueue,
 };
 use crossbeam::queue::ArrayQueue;
@@ -61,7 +61,9 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
     let exceptions: Vec<_> =
         settings.ports.iter().map(|p| exception_mac(p.exception.as_ref())).collect();
     let packets = packets(settings);
+    let turn = HugePagesTurn::wait();
     let eal = Eal::init(&eal_settings(settings, packets))?;
+    drop(turn); // what it asked for it has
     let pool = Mempool::new(&eal, "packets", packets, Mempool::DATA_ROOM)?;
     let mut opened = Opened {
         eal,

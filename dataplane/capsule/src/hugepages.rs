@@ -1,12 +1,37 @@
 //! How much memory in huge pages is to be had.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Where the kernel tells of them.
+const SYS: &str = "/sys/kernel/mm/hugepages";
+/// How long another process may take from counting them to having them: EAL's start takes less.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Megabytes in free huge pages of every size: what [`Memory::HugePages`](crate::Memory) can have.
 /// 0 if the kernel has none or does not say.
 pub fn free_huge_pages() -> u32 {
-    free_in(Path::new("/sys/kernel/mm/hugepages"))
+    free_in(Path::new(SYS))
+}
+
+/// Huge pages are counted, then taken: between the two, no other process that asks for this shall
+/// count on the same ones. Held until it is dropped.
+#[derive(Debug)]
+pub struct HugePagesTurn(#[expect(dead_code, reason = "it is locked until it is closed")] Option<File>);
+
+impl HugePagesTurn {
+    /// Waits for it; in vain, if nobody gives it up, for some seconds, as nobody shall keep others
+    /// from starting.
+    pub fn wait() -> Self {
+        let Ok(file) = File::open(SYS) else { return Self(None) };
+        let until = Instant::now() + PATIENCE;
+        while file.try_lock().is_err() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+        Self(Some(file))
+    }
 }
 
 /// Sums over directories named `hugepages-2048kB`, each with a file `free_hugepages`.

@@ -106,7 +106,7 @@ mod running;
 pub use burst::{Burst, Drain};
 pub use eal::{Eal, Memory, Settings};
 pub use error::{Errno, Error};
-pub use hugepages::free_huge_pages;
+pub use hugepages::{HugePagesTurn, free_huge_pages};
 pub use info::{Offloads, PortInfo};
 pub use lcore::Lcore;
 pub use mbuf::Packet;
