@@ -70,7 +70,7 @@ fn describe(
 
 /// The connection's addresses, if they are kept and were read whole.
 fn tuple(tables: &Tables, listed: &Listed) -> Option<Tuple> {
-    let flow = forward::Flow::from(listed.details?);
+    let flow = listed.details?;
     if tables.hasher.hash(&flow).max(1) != listed.hash {
         return None;
     }

@@ -30,6 +30,8 @@ use std::time::Duration;
 use capsule::{Eal, Lcore};
 use crossbeam::channel::{self, Receiver, Sender};
 use forward::{Cells, Counters};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 
 use crate::args::{Idle, Settings};
 use crate::control::{Control, Inbox};
@@ -69,7 +71,7 @@ fn main() -> ExitCode {
         hook(info);
         std::process::abort();
     }));
-    match run(&settings, snapshot) {
+    match run(&settings, &cpus, snapshot) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("palier-dataplane: {problem}");
@@ -102,7 +104,7 @@ fn read_snapshot(path: &std::path::Path) -> Result<api::Snapshot, String> {
     if problems.is_empty() { Ok(snapshot) } else { Err(failed(&problems.join("; "))) }
 }
 
-fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), String> {
+fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> Result<(), String> {
     let started = clock::boot_millis();
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
@@ -113,6 +115,10 @@ fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), Strin
         socket::Listener::bind(&settings.run_dir).map_err(|error| with_causes(&error))?;
     let Opened { eal, pool, ports, workers } =
         ports::open(settings).map_err(|error| with_causes(&error))?;
+    // EAL has pinned this thread to a worker's CPU, and those that it starts would be there too.
+    if let Err(error) = stay_off(&settings.cores, cpus) {
+        tracing::warn!(%error, "the main thread shares a worker's CPU");
+    }
 
     let (events_to_main, events) = channel::bounded(EVENTS);
     let go = Arc::new(AtomicBool::new(false));
@@ -187,6 +193,16 @@ fn run(settings: &Settings, snapshot: Option<api::Snapshot>) -> Result<(), Strin
         let _ = thread.join();
     }
     outcome
+}
+
+/// Lets this thread run on those of `cpus` that are no worker's; on all if each is one.
+fn stay_off(cores: &[usize], cpus: &[usize]) -> nix::Result<()> {
+    let all = cpus.iter().all(|cpu| cores.contains(cpu));
+    let mut set = CpuSet::new();
+    for &cpu in cpus.iter().filter(|cpu| all || !cores.contains(cpu)) {
+        set.set(cpu)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set)
 }
 
 /// An error with what caused it, in one line.

@@ -8,6 +8,7 @@ use capsule::{
 };
 use crossbeam::queue::ArrayQueue;
 use forward::Wire;
+use packet::Mac;
 use thiserror::Error;
 
 use crate::args::{Bus, Device, Settings};
@@ -62,7 +63,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
         settings.ports.iter().map(|p| exception_mac(p.exception.as_ref())).collect();
     let packets = packets(settings);
     let turn = HugePagesTurn::wait();
-    let eal = Eal::init(&eal_settings(settings, packets))?;
+    let eal = Eal::init(&eal_settings(settings, &exceptions, packets))?;
     drop(turn); // what it asked for it has
     let pool = Mempool::new(&eal, "packets", packets, Mempool::DATA_ROOM)?;
     let mut opened = Opened {
@@ -214,7 +215,17 @@ fn packets(settings: &Settings) -> u32 {
     settings.ports.len() as u32 * (wire + exception) + workers * HELD
 }
 
-fn eal_settings(settings: &Settings, packets: u32) -> EalSettings {
+/// What EAL is told of an exception's device. Without `mac=`, `net_tap` would give the interface a
+/// random one, which stays if the process ends before the right one is set.
+fn exception_value(device: &Device, mac: Option<[u8; 6]>) -> String {
+    let value = device.eal_value();
+    match mac.filter(|_| device.name.starts_with("net_tap") && device.argument("mac").is_none()) {
+        Some(mac) => format!("{value},mac={}", Mac(mac)),
+        None => value,
+    }
+}
+
+fn eal_settings(settings: &Settings, macs: &[Option<[u8; 6]>], packets: u32) -> EalSettings {
     let megabytes = (packets * BUFFER).div_ceil(1 << 20) + 64;
     let free = capsule::free_huge_pages();
     let memory = if free >= megabytes {
@@ -226,20 +237,20 @@ fn eal_settings(settings: &Settings, packets: u32) -> EalSettings {
         );
         Memory::Ordinary { megabytes }
     };
-    let devices = || {
-        let exceptions =
-            settings.ports.iter().filter_map(|port| Some(&port.exception.as_ref()?.device));
-        settings.ports.iter().map(|port| &port.device).chain(exceptions)
-    };
-    let on = |bus: Bus| devices().filter(move |device| device.bus == bus);
+    let devices = || settings.ports.iter().map(|port| &port.device);
+    let on = |bus: Bus| devices().filter(move |device| device.bus == bus).map(Device::eal_value);
+    let exceptions =
+        settings.ports.iter().zip(macs).filter_map(|(port, mac)| {
+            Some(exception_value(&port.exception.as_ref()?.device, *mac))
+        });
     // The workers' CPUs are in the list so that EAL's own threads stay off them.
     let lcores: Vec<String> = settings.cores.iter().map(usize::to_string).collect();
     EalSettings {
         lcores: lcores.join(","),
         main_lcore: None,
         memory,
-        vdevs: on(Bus::Virtual).map(|device| device.eal_value()).collect(),
-        pci: on(Bus::Pci).map(|device| device.eal_value()).collect(),
+        vdevs: on(Bus::Virtual).chain(exceptions).collect(),
+        pci: on(Bus::Pci).collect(),
         file_prefix: format!("palier{}", std::process::id()),
         verbose: settings.verbose,
     }

@@ -12,9 +12,8 @@ const HEIGHT: f64 = 300.0;
 const GAP: f64 = 120.0;
 
 /// Colours that people with any kind of sight tell apart (Okabe and Ito).
-const COLOURS: [&str; 8] = [
-    "#0072b2", "#56b4e9", "#009e73", "#66c2a5", "#d55e00", "#e69f00", "#7f7f7f", "#b3b3b3",
-];
+const COLOURS: [&str; 8] =
+    ["#0072b2", "#56b4e9", "#009e73", "#66c2a5", "#d55e00", "#e69f00", "#7f7f7f", "#b3b3b3"];
 
 /// Time per packet over the number of flows, a line for each case, and below it the rates in
 /// comparison with testpmd's.
@@ -59,7 +58,8 @@ fn lines(svg: &mut String, figures: &[&Figure], top: f64) {
     flows.sort_unstable();
     flows.dedup();
     let greatest = figures.iter().map(|f| f.greatest).fold(1.0, f64::max);
-    let title = "Forwarder: parse, hash, look up, encapsulate (median, least and greatest of rounds)";
+    let title =
+        "Forwarder: parse, hash, look up, encapsulate (median, least and greatest of rounds)";
     let scale = frame(svg, top, title, "ns per packet", greatest);
     let plot = right() - LEFT - 210.0;
     let across = |n: u64| {
@@ -88,7 +88,8 @@ fn lines(svg: &mut String, figures: &[&Figure], top: f64) {
             let (x, y) = (across(figure.flows.unwrap_or(0)), up(figure.median));
             let _ = write!(points, "{x:.1},{y:.1} ");
             line(svg, (x, up(figure.least)), (x, up(figure.greatest)), colour, "1.5");
-            let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>");
+            let _ =
+                writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>");
         }
         let _ = writeln!(
             svg,
@@ -147,8 +148,10 @@ fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str, width:
 
 fn text(svg: &mut String, x: f64, y: f64, anchor: &str, more: &str, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    let _ =
-        writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" {more}>{text}</text>");
+    let _ = writeln!(
+        svg,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" {more}>{text}</text>"
+    );
 }
 
 #[cfg(test)]
@@ -174,7 +177,9 @@ mod tests {
         let svg = svg(&figures);
         assert_eq!(svg.matches("<circle").count(), 2);
         assert_eq!(svg.matches("<polyline").count(), 1);
-        assert!(svg.contains("IPv4 &lt;hits>") && svg.contains(">1 M<") && svg.contains(">palier<"));
+        assert!(
+            svg.contains("IPv4 &lt;hits>") && svg.contains(">1 M<") && svg.contains(">palier<")
+        );
         assert_eq!(svg.matches("<svg").count(), svg.matches("</svg>").count());
     }
 }

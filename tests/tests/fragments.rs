@@ -1,6 +1,6 @@
 //! Fragments of one datagram reach one L7 node, in whatever order they come.
 
-use std::net::{IpAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use lab::{ECHO_PORT, Lab, Wire};

@@ -19,19 +19,30 @@ pub fn free_huge_pages() -> u32 {
 /// Huge pages are counted, then taken: between the two, no other process that asks for this shall
 /// count on the same ones. Held until it is dropped.
 #[derive(Debug)]
-pub struct HugePagesTurn(#[expect(dead_code, reason = "it is locked until it is closed")] Option<File>);
+pub struct HugePagesTurn {
+    /// Locked until it is closed.
+    _lock: Option<File>,
+}
 
 impl HugePagesTurn {
     /// Waits for it; in vain, if nobody gives it up, for some seconds, as nobody shall keep others
     /// from starting.
     pub fn wait() -> Self {
-        let Ok(file) = File::open(SYS) else { return Self(None) };
-        let until = Instant::now() + PATIENCE;
-        while file.try_lock().is_err() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(5));
-        }
-        Self(Some(file))
+        Self { _lock: lock(Path::new(SYS), PATIENCE) }
     }
+}
+
+/// The directory, locked for this process, if it comes to that in time.
+fn lock(directory: &Path, patience: Duration) -> Option<File> {
+    let file = File::open(directory).ok()?;
+    let until = Instant::now() + patience;
+    while file.try_lock().is_err() {
+        if Instant::now() >= until {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Some(file)
 }
 
 /// Sums over directories named `hugepages-2048kB`, each with a file `free_hugepages`.
@@ -63,6 +74,17 @@ mod tests {
             fs::write(sys.path().join(size).join("free_hugepages"), free).unwrap();
         }
         assert_eq!(free_in(sys.path()), 200 + 2048);
+    }
+
+    #[test]
+    fn one_at_a_time_counts_them_and_no_one_waits_for_ever() {
+        let sys = tempfile::tempdir().unwrap();
+        let first = lock(sys.path(), Duration::ZERO);
+        assert!(first.is_some());
+        assert!(lock(sys.path(), Duration::ZERO).is_none());
+        drop(first);
+        assert!(lock(sys.path(), Duration::ZERO).is_some());
+        assert!(lock(Path::new("/nonexistent"), PATIENCE).is_none());
     }
 
     #[test]

@@ -6,9 +6,7 @@ use hashbrown::HashMap;
 use crate::BURST;
 use crate::balance::Balance;
 use crate::cells::Cells;
-use crate::connection::{
-    Details, Displaced, Entry, Signal, Slot, State, Step, Table, View, freshest, step,
-};
+use crate::connection::{Displaced, Entry, Signal, Slot, State, Step, Table, View, freshest, step};
 use crate::counters::{Counter, Counters};
 use crate::flow::Flow;
 use crate::hash::row;
@@ -291,7 +289,9 @@ impl Connections {
     ) {
         let Some(table) = &mut self.table else { return };
         let inserted = table.insert(hash, entry, at.now, &at.tables.idle);
-        table.describe(inserted.slot, &flow().into());
+        if table.keeps_details() {
+            table.describe(inserted.slot, &flow());
+        }
         at.cells.opened(member.cell);
         if inserted.moved > 0 {
             at.counters.add(Counter::EntryMoved, inserted.moved.into());
@@ -364,18 +364,4 @@ pub(crate) fn row_hash(
 /// Counts that a connection is no longer recorded.
 fn close(at: &At<'_>, entry: &Entry) {
     at.cells.closed(at.tables.cell(entry.service, entry.node));
-}
-
-impl From<Flow> for Details {
-    fn from(flow: Flow) -> Self {
-        let Flow { source, source_port, destination, destination_port, protocol } = flow;
-        Self { source, destination, source_port, destination_port, protocol }
-    }
-}
-
-impl From<Details> for Flow {
-    fn from(details: Details) -> Self {
-        let Details { source, destination, source_port, destination_port, protocol } = details;
-        Self { source, source_port, destination, destination_port, protocol }
-    }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 /// A moment on CLOCK_BOOTTIME in units of 256 ms: common to all workers, and to the process
 /// before and after a restart.
 ///
-/// 32 bits here (35 years); connection entries keep the low 24 (49 days), see [`Tick::expand`].
+/// 32 bits here (35 years); connection entries keep the low 24 (49 days).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(u32);
 
@@ -36,13 +36,6 @@ impl Tick {
         self.0 & ((1 << Self::SHORT_BITS) - 1)
     }
 
-    /// The latest tick up to `self` whose low bits are `short`. An entry must be read before
-    /// 49 days pass, which the table's sweep sees to.
-    pub const fn expand(self, short: u32) -> Self {
-        let age = self.0.wrapping_sub(short) & ((1 << Self::SHORT_BITS) - 1);
-        Self(self.0.saturating_sub(age))
-    }
-
     /// Ticks since `earlier`; 0 if it is later.
     pub const fn since(self, earlier: Self) -> u32 {
         self.0.saturating_sub(earlier.0)
@@ -56,18 +49,5 @@ impl Tick {
     /// How many ticks a duration lasts, rounded up.
     pub const fn count(duration: Duration) -> u32 {
         duration.as_millis().div_ceil(Self::MILLIS as u128) as u32
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_short_tick_is_understood_across_its_wrap() {
-        let wrap = 1 << Tick::SHORT_BITS;
-        for (then, now) in [(0, 0), (5, 9), (wrap - 2, wrap + 3), (7 * wrap - 1, 7 * wrap)] {
-            assert_eq!(Tick::new(now).expand(Tick::new(then).short()), Tick::new(then));
-        }
     }
 }

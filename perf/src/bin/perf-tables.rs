@@ -61,7 +61,8 @@ fn main() -> Outcome<()> {
 fn maglev() -> Spread {
     let hasher = Hasher::new([7; 16]);
     let names: Vec<_> = (1..=NODES).map(|index| format!("l7-{index}")).collect();
-    let nodes: Vec<_> = names.iter().zip(1..).map(|(name, index)| (name.as_str(), index, 1)).collect();
+    let nodes: Vec<_> =
+        names.iter().zip(1..).map(|(name, index)| (name.as_str(), index, 1)).collect();
     Spread::of((0..ROUNDS).map(|_| {
         let start = Instant::now();
         black_box(Maglev::build(&hasher, ROWS, black_box(&nodes)));

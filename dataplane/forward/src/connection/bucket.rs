@@ -11,7 +11,7 @@ pub(super) const WAYS: usize = 4;
 /// One thread writes, others may read at any moment, and the process may be killed at any
 /// instruction. So a place is made free first, then gets its value, then its tag: whoever
 /// sees a tag sees its value or a later one ([`Bucket::read`]).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub(super) struct Bucket {
     tags: [AtomicU64; WAYS],
@@ -46,9 +46,12 @@ impl Bucket {
     /// Puts an entry into a place, whatever is there. For the owner.
     #[inline]
     pub(super) fn write(&self, way: usize, tag: u64, value: Packed) {
-        self.tags[way].store(0, Relaxed);
-        self.values[way].store(value.0, Release);
-        self.tags[way].store(tag, Release);
+        for (half, word) in stores(tag, value) {
+            match half {
+                Half::Tag => self.tags[way].store(word, Release),
+                Half::Value => self.values[way].store(word, Release),
+            }
+        }
     }
 
     /// Changes what the entry says. For the owner.
@@ -75,6 +78,19 @@ impl Bucket {
     }
 }
 
+/// A half of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    Tag,
+    Value,
+}
+
+/// What is stored, in this order, to write an entry.
+#[inline]
+fn stores(tag: u64, value: Packed) -> [(Half, u64); 3] {
+    [(Half::Tag, 0), (Half::Value, value.0), (Half::Tag, tag)]
+}
+
 /// A place in a table, good until the table's next change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(u32);
@@ -86,6 +102,17 @@ impl Slot {
     #[inline]
     pub(super) fn new(bucket: usize, way: usize) -> Self {
         Self((bucket * WAYS + way) as u32)
+    }
+
+    /// The first place of a set: a bit each for the eight of two buckets.
+    #[inline]
+    pub(super) fn first_of(ways: u32, [one, two]: [usize; 2]) -> Self {
+        let way = ways.trailing_zeros() as usize;
+        match ways {
+            0 => Self::NONE,
+            _ if way < WAYS => Self::new(one, way),
+            _ => Self::new(two, way - WAYS),
+        }
     }
 
     #[inline]
@@ -160,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_reader_finds_what_was_written_and_nothing_else() {
-        let bucket = Bucket { tags: Default::default(), values: Default::default() };
+        let bucket = Bucket::default();
         bucket.write(2, 7, Packed(70));
         assert_eq!(bucket.read(7), Some(Packed(70)));
         assert_eq!(bucket.read(8), None);
@@ -168,5 +195,31 @@ mod tests {
         assert_eq!(bucket.matching(0), 0b1011);
         bucket.clear(2);
         assert_eq!(bucket.read(7), None);
+    }
+
+    /// Every way in which the stores of a write can come between the three loads of [`Bucket::read`].
+    #[test]
+    fn a_reader_never_takes_the_value_of_the_flow_that_comes_after() {
+        let ((old, old_value), (new, new_value)) = ((7, 70), (8, 80));
+        let after = |count| {
+            let mut place = (old, old_value);
+            for (half, word) in stores(new, Packed(new_value)).into_iter().take(count) {
+                match half {
+                    Half::Tag => place.0 = word,
+                    Half::Value => place.1 = word,
+                }
+            }
+            place
+        };
+        for (first, value, last) in
+            (0..=3).flat_map(|i| (i..=3).flat_map(move |j| (j..=3).map(move |k| (i, j, k))))
+        {
+            for (tag, expected) in [(old, old_value), (new, new_value)] {
+                if after(first).0 == tag && after(last).0 == tag {
+                    assert_eq!(after(value).1, expected, "{first} {value} {last}");
+                }
+            }
+        }
+        assert_eq!(after(3), (new, new_value));
     }
 }

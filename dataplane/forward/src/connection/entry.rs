@@ -61,7 +61,7 @@ impl Entry {
     /// Whether it has been idle for longer than its state allows: then it is as good as unknown.
     #[inline]
     pub fn expired(&self, now: Tick, idle: &Idle) -> bool {
-        now.since(self.seen) > idle.ticks(self.state)
+        now.number().wrapping_sub(self.seen.number()) as i32 > idle.ticks(self.state) as i32
     }
 }
 
@@ -71,7 +71,7 @@ impl Packed {
         Entry {
             node: self.node(),
             service: (self.0 >> 16) as u16,
-            seen: Tick::new(now.number().saturating_add_signed(-self.age(now))),
+            seen: Tick::new(now.number().wrapping_sub(self.age(now) as u32)),
             state: self.state(),
             once: self.once(),
         }
@@ -90,6 +90,12 @@ impl Packed {
     #[inline]
     pub(super) fn once(self) -> bool {
         self.0 & ONCE != 0
+    }
+
+    /// The state's number, and 4 more if one packet was seen: less than 8.
+    #[inline]
+    pub(super) fn state_and_once(self) -> u8 {
+        (self.0 >> STATE_SHIFT) as u8 & 7
     }
 
     /// Ticks since the last packet. Negative if another worker, whose clock was read a moment later

@@ -1,20 +1,18 @@
 //! The tables' file: one in the state directory, on tmpfs, for all workers.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use thiserror::Error;
 
 use crate::Tick;
 
-use super::header::{self, Header, Identity, NODES, SERVICES};
-use super::layout::{Area, Geometry, head};
-use super::memory::Memory;
+use super::header::{Header, Identity, NODES, SERVICES};
+use super::layout::Geometry;
 use super::migrate::migrate;
-use super::rules::Idle;
+use super::names::{NAME_LEN, name, set_name};
+use super::store::{Existing, Store, lock};
 use super::table::Table;
 use super::view::View;
 
@@ -141,10 +139,10 @@ impl TableFile {
         let lock = Arc::new(lock(&dir.join(LOCK))?);
         let (path, new) = (dir.join(NAME), dir.join(NEW));
 
-        let (mut store, outcome) = match Store::existing(&path, &lock, identity, now)? {
+        let (store, outcome) = match Store::existing(&path, &lock, identity, now)? {
             Existing::Usable(store) if store.geometry == *geometry => {
                 let entries = store.tables.iter().map(Table::len).sum();
-                return Ok(store.opened(Outcome::Kept { entries }));
+                return Ok(Self::opened(store, Outcome::Kept { entries }));
             }
             Existing::Usable(old) => {
                 let mut store = Store::create(&new, &lock, geometry, identity, now)?;
@@ -164,8 +162,12 @@ impl TableFile {
             path: new,
             source,
         })?;
-        store.geometry = *geometry;
-        Ok(store.opened(outcome))
+        Ok(Self::opened(store, outcome))
+    }
+
+    fn opened(store: Store, outcome: Outcome) -> Opened {
+        let views = store.tables.iter().map(Table::view).collect();
+        Opened { file: Self { header: store.header, views }, tables: store.tables, outcome }
     }
 
     /// A reader of each worker's table.
@@ -175,7 +177,7 @@ impl TableFile {
 
     /// The node that an index stood for when it was last set.
     pub fn node_name(&self, index: u16) -> Option<String> {
-        header::name(&self.header.nodes, index.into())
+        name(&self.header.nodes, index.into())
     }
 
     /// Says which node an index stands for. Returns whether it stood for another one before: then its
@@ -190,14 +192,14 @@ impl TableFile {
         check_length(name)?;
         let before = self.node_name(index);
         if before.as_deref() != Some(name) {
-            header::set_name(&self.header.nodes, index.into(), name);
+            set_name(&self.header.nodes, index.into(), name);
         }
         Ok(before.is_some_and(|before| before != name))
     }
 
     /// The service that an index stands for.
     pub fn service_name(&self, index: u16) -> Option<String> {
-        header::name(&self.header.services, index.into())
+        name(&self.header.services, index.into())
     }
 
     /// The index of a service: the one it has, or a free one.
@@ -226,7 +228,7 @@ impl TableFile {
                     .ok_or(NameError::Full)?
             }
         };
-        header::set_name(&self.header.services, free, name);
+        set_name(&self.header.services, free, name);
         Ok(free as u16)
     }
 
@@ -248,114 +250,7 @@ impl TableFile {
 
 fn check_length(name: &str) -> Result<(), NameError> {
     match name.len() {
-        1..header::NAME_LEN => Ok(()),
+        1..NAME_LEN => Ok(()),
         _ => Err(NameError::Length),
-    }
-}
-
-/// A file that is mapped.
-struct Store {
-    header: Header,
-    geometry: Geometry,
-    tables: Vec<Table>,
-}
-
-/// What is there at the start.
-enum Existing {
-    Usable(Store),
-    Meaningless(Reason),
-    Absent,
-}
-
-impl Store {
-    fn opened(self, outcome: Outcome) -> Opened {
-        let views = self.tables.iter().map(Table::view).collect();
-        Opened { file: TableFile { header: self.header, views }, tables: self.tables, outcome }
-    }
-
-    fn create(
-        path: &Path,
-        lock: &Arc<File>,
-        geometry: &Geometry,
-        identity: &Identity,
-        now: Tick,
-    ) -> Result<Self, Error> {
-        let failed = |what| move |source| Error::Io { what, path: path.to_owned(), source };
-        // What a process left that was killed while it built one.
-        match fs::remove_file(path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove")(e)),
-            _ => {}
-        }
-        let file =
-            private(OpenOptions::new().create_new(true)).open(path).map_err(failed("create"))?;
-        file.set_len(geometry.bytes() as u64).map_err(failed("make room for"))?;
-        let memory = Memory::of_file(&file, Arc::clone(lock)).map_err(failed("map"))?;
-        memory.reserve(&file).map_err(failed("make room for"))?;
-        let store = Self::of_memory(&memory, geometry).expect("the file is as long as it asks for");
-        store.header.write(geometry, identity);
-        store.tables.iter().for_each(|table| table.area.gauge[0].set_swept(now));
-        Ok(store)
-    }
-
-    fn existing(
-        path: &Path,
-        lock: &Arc<File>,
-        identity: &Identity,
-        now: Tick,
-    ) -> Result<Existing, Error> {
-        let failed = |what| move |source| Error::Io { what, path: path.to_owned(), source };
-        let file = match private(&mut OpenOptions::new()).open(path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Existing::Absent),
-            Err(e) => return Err(failed("open")(e)),
-        };
-        if file.metadata().map_err(failed("look at"))?.len() == 0 {
-            return Ok(Existing::Meaningless(Reason::Corrupt("it is empty")));
-        }
-        let memory = Memory::of_file(&file, Arc::clone(lock)).map_err(failed("map"))?;
-        let mut store = match Self::of_existing(&memory, identity, now) {
-            Ok(store) => store,
-            Err(reason) => return Ok(Existing::Meaningless(reason)),
-        };
-        memory.reserve(&file).map_err(failed("make room for"))?;
-        store.tables.iter_mut().for_each(Table::recover);
-        Ok(Existing::Usable(store))
-    }
-
-    fn of_existing(memory: &Arc<Memory>, identity: &Identity, now: Tick) -> Result<Self, Reason> {
-        let header = head(memory).ok_or(Reason::Corrupt("it is too short"))?;
-        let geometry = header.read(identity)?;
-        if memory.len() != geometry.bytes() {
-            return Err(Reason::Corrupt("its length"));
-        }
-        let store = Self::of_memory(memory, &geometry).ok_or(Reason::Corrupt("its length"))?;
-        if store.tables.iter().any(|table| now.since(table.area.gauge[0].swept()) > Idle::MARGIN) {
-            return Err(Reason::TooOld);
-        }
-        Ok(store)
-    }
-
-    fn of_memory(memory: &Arc<Memory>, geometry: &Geometry) -> Option<Self> {
-        let tables = (0..usize::from(geometry.workers.get()))
-            .map(|worker| Some(Table::of_area(Area::of(memory, geometry, worker)?, geometry)))
-            .collect::<Option<_>>()?;
-        Some(Self { header: head(memory)?, geometry: *geometry, tables })
-    }
-}
-
-/// For the owner alone, and never through a link that somebody laid.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW)
-}
-
-/// The lock is a file of its own, as the tables' file is replaced by renaming.
-fn lock(path: &Path) -> Result<File, Error> {
-    let failed = |source| Error::Io { what: "lock", path: path.to_owned(), source };
-    let file =
-        private(OpenOptions::new().create(true).truncate(false)).open(path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }

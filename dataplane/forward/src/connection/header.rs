@@ -1,6 +1,6 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::Tick;
 
@@ -14,8 +14,6 @@ pub(super) const WORDS: usize = 10;
 pub(super) const NODES: usize = 1024;
 /// Service indices that the file has room for.
 pub(super) const SERVICES: usize = 4096;
-/// Bytes of a name with its length.
-pub(super) const NAME_LEN: usize = 64;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"palierct");
 /// To be raised with every change of the layout, of [`super::entry::Packed`] or of the choice of buckets.
@@ -165,52 +163,9 @@ impl Gauge {
     }
 }
 
-/// The name in place `index`: `None` if there is none.
-pub(super) fn name(places: &[AtomicU64], index: usize) -> Option<String> {
-    let words = places.as_chunks::<{ NAME_LEN / 8 }>().0.get(index)?;
-    let mut bytes = [0; NAME_LEN];
-    for (word, bytes) in words.iter().zip(bytes.as_chunks_mut().0) {
-        *bytes = word.load(Acquire).to_le_bytes();
-    }
-    let [length, text @ ..] = &bytes;
-    let text = text.get(..usize::from(*length)).filter(|text| !text.is_empty())?;
-    Some(String::from_utf8_lossy(text).into_owned())
-}
-
-/// Puts a name of at most 63 bytes into a place. Its first word, which has its length, goes first and
-/// comes last, so that half a name is never read, whenever the process is killed.
-pub(super) fn set_name(places: &[AtomicU64], index: usize, name: &str) {
-    let words = &places.as_chunks::<{ NAME_LEN / 8 }>().0[index];
-    let mut bytes = [0; NAME_LEN];
-    bytes[0] = name.len() as u8;
-    bytes[1..=name.len()].copy_from_slice(name.as_bytes());
-    words[0].store(0, Release);
-    for (word, bytes) in words.iter().zip(bytes.as_chunks().0).rev() {
-        word.store(u64::from_le_bytes(*bytes), Release);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_read_as_written_up_to_63_bytes() {
-        let places: Vec<AtomicU64> = (0..16).map(|_| AtomicU64::new(0)).collect();
-        assert_eq!(name(&places, 1), None);
-        for text in ["web", "a", &"x".repeat(63), "h\u{f4}te"] {
-            set_name(&places, 1, text);
-            assert_eq!(name(&places, 1).as_deref(), Some(text));
-            assert_eq!(name(&places, 0), None);
-        }
-        assert_eq!(name(&places, 2), None, "out of range");
-    }
-
-    #[test]
-    fn a_name_with_a_lying_length_is_none() {
-        let places: Vec<AtomicU64> = (0..8).map(|_| AtomicU64::new(u64::MAX)).collect();
-        assert_eq!(name(&places, 0), None);
-    }
 
     #[test]
     fn this_boot_has_an_identity() {

@@ -11,8 +11,8 @@
 
 use crate::Tick;
 
-use super::bucket::{Slot, WAYS, other, tag};
-use super::entry::{Entry, State};
+use super::bucket::{Bucket, Slot, WAYS, other, tag};
+use super::entry::{Entry, Packed};
 use super::rules::Idle;
 use super::search::prefetch;
 use super::table::Table;
@@ -46,17 +46,17 @@ pub enum Displaced {
 struct Rank(u32);
 
 impl Rank {
+    const LIVE: Self = Self(0);
     const CLOSING: Self = Self(1 << Tick::SHORT_BITS);
     const ONCE: Self = Self(2 << Tick::SHORT_BITS);
     const EXPIRED: Self = Self(3 << Tick::SHORT_BITS);
     const FREE: Self = Self(4 << Tick::SHORT_BITS);
 }
 
-/// A place that something may be written to.
+/// A place that may be written to. As small as it is, it stays in a register.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    bucket: usize,
-    way: usize,
+    slot: Slot,
     rank: Rank,
 }
 
@@ -66,24 +66,21 @@ impl Table {
         let tag = tag(hash);
         let pair = self.places(tag);
 
-        for bucket in pair {
-            let ways = self.bucket(bucket).matching(tag);
-            if ways != 0 {
-                return self.replace(Slot::new(bucket, ways.trailing_zeros() as usize), entry, now);
-            }
+        let ways = self.ways(pair, tag);
+        if ways.same != 0 {
+            return self.replace(Slot::first_of(ways.same, pair), entry, now);
         }
-        for bucket in pair {
-            let ways = self.bucket(bucket).matching(0);
-            if ways != 0 {
-                let way = ways.trailing_zeros() as usize;
-                return self.put(Place { bucket, way, rank: Rank::FREE }, tag, entry, 0, now);
-            }
+        if ways.free != 0 {
+            let slot = Slot::first_of(ways.free, pair);
+            return self.put(Place { slot, rank: Rank::FREE }, tag, entry, now);
         }
 
-        let [one, two] = pair.map(|bucket| self.cheapest(bucket, now, idle));
-        let cheapest = if two.rank > one.rank { two } else { one };
+        // Of equals any, and not always the same: an entry just made shall last a while.
+        let [one, two] = pair.map(|bucket| self.cheapest(bucket, tag, now, idle));
+        let of_two = two.rank > one.rank || (two.rank == one.rank && tag & WAYS as u64 != 0);
+        let cheapest = if of_two { two } else { one };
         if cheapest.rank >= Rank::EXPIRED {
-            return self.put(cheapest, tag, entry, 0, now);
+            return self.put(cheapest, tag, entry, now);
         }
         if self.len < self.capacity
             && let Some(path) = self.path(pair, Rank::EXPIRED, now, idle)
@@ -95,66 +92,80 @@ impl Table {
         {
             return self.put_by(path, tag, entry, now);
         }
-        self.put(cheapest, tag, entry, 0, now)
+        self.put(cheapest, tag, entry, now)
     }
 
-    /// The place of a bucket that is worth least.
+    /// The place of a bucket that is worth least; of equals one that `any` chooses. Hardly a branch:
+    /// under a flood nothing that a bucket holds is predictable.
     #[inline]
-    fn cheapest(&self, bucket: usize, now: Tick, idle: &Idle) -> Place {
-        let mut cheapest = Place { bucket, way: 0, rank: self.rank(bucket, 0, now, idle) };
-        for way in 1..WAYS {
-            let rank = self.rank(bucket, way, now, idle);
-            if rank > cheapest.rank {
-                cheapest = Place { bucket, way, rank };
-            }
+    fn cheapest(&self, bucket: usize, any: u64, now: Tick, idle: &Idle) -> Place {
+        const LAST: u32 = WAYS as u32 - 1;
+        let (any, line) = (any as u32 & LAST, self.bucket(bucket));
+        let mut best = 0;
+        for way in 0..WAYS as u32 {
+            let Rank(rank) = self.rank(line, way as usize, now, idle);
+            best = best.max(rank * WAYS as u32 + (way ^ any));
         }
-        cheapest
+        let way = (best ^ any) & LAST;
+        Place { slot: Slot::new(bucket, way as usize), rank: Rank(best / WAYS as u32) }
     }
 
     #[inline]
-    fn rank(&self, bucket: usize, way: usize, now: Tick, idle: &Idle) -> Rank {
-        let value = self.bucket(bucket).value(way);
-        let class = if self.bucket(bucket).tag(way) == 0 {
-            Rank::FREE
-        } else if self.is_stale(value, now, idle) {
-            Rank::EXPIRED
-        } else if value.once() {
-            Rank::ONCE
-        } else if value.state() == State::Closing {
-            Rank::CLOSING
-        } else {
-            Rank(0)
-        };
+    fn rank(&self, bucket: &Bucket, way: usize, now: Tick, idle: &Idle) -> Rank {
+        /// In the order of [`State::ALL`](super::State::ALL): seen more than once, then seen once.
+        const CLASSES: [Rank; 8] = [
+            Rank::LIVE,
+            Rank::LIVE,
+            Rank::CLOSING,
+            Rank::LIVE,
+            Rank::ONCE,
+            Rank::ONCE,
+            Rank::ONCE,
+            Rank::ONCE,
+        ];
+        let value = bucket.value(way);
+        let class = CLASSES[usize::from(value.state_and_once())];
+        let class = if self.is_stale(value, now, idle) { Rank::EXPIRED } else { class };
+        let class = if bucket.tag(way) == 0 { Rank::FREE } else { class };
         Rank(class.0 | value.age(now).max(0) as u32)
     }
 
     fn replace(&mut self, slot: Slot, entry: Entry, now: Tick) -> Inserted {
-        let old = self.bucket(slot.bucket()).value(slot.way()).entry(now);
+        let old = self.value(slot).entry(now);
         self.store(slot, entry);
         Inserted { slot, moved: 0, displaced: Displaced::Replaced(old) }
     }
 
     /// Writes the entry to its place.
     #[inline]
-    fn put(&mut self, place: Place, tag: u64, entry: Entry, moved: u8, now: Tick) -> Inserted {
-        let displaced = self.displaced(place, now);
-        self.bucket(place.bucket).write(place.way, tag, entry.pack());
-        if displaced == Displaced::Nothing {
+    fn put(&mut self, place: Place, tag: u64, entry: Entry, now: Tick) -> Inserted {
+        let displaced = self.displace(place, now);
+        self.write(place.slot, tag, entry.pack());
+        Inserted { slot: place.slot, moved: 0, displaced }
+    }
+
+    /// What goes when something is written to a place.
+    #[inline]
+    fn displace(&mut self, place: Place, now: Tick) -> Displaced {
+        let entry = self.value(place.slot).entry(now);
+        if place.rank >= Rank::FREE {
             self.set_len(self.len + 1);
+            Displaced::Nothing
+        } else if place.rank >= Rank::EXPIRED {
+            Displaced::Expired(entry)
+        } else {
+            Displaced::Evicted(entry)
         }
-        Inserted { slot: Slot::new(place.bucket, place.way), moved, displaced }
     }
 
     #[inline]
-    fn displaced(&self, place: Place, now: Tick) -> Displaced {
-        let entry = || self.bucket(place.bucket).value(place.way).entry(now);
-        if place.rank >= Rank::FREE {
-            Displaced::Nothing
-        } else if place.rank >= Rank::EXPIRED {
-            Displaced::Expired(entry())
-        } else {
-            Displaced::Evicted(entry())
-        }
+    fn value(&self, slot: Slot) -> Packed {
+        self.bucket(slot.bucket()).value(slot.way())
+    }
+
+    #[inline]
+    fn write(&mut self, slot: Slot, tag: u64, value: Packed) {
+        self.bucket(slot.bucket()).write(slot.way(), tag, value);
     }
 }
 
@@ -162,26 +173,28 @@ impl Table {
 /// straight to `end`; the new one to `start`.
 #[derive(Clone, Copy, Debug)]
 struct Path {
-    start: Place,
-    step: Option<Place>,
+    start: Slot,
+    step: Option<Slot>,
     end: Place,
 }
 
 impl Table {
     /// The shortest path from a pair of buckets to a place of at least this rank. 40 buckets are looked
-    /// at, at most; nobody can aim at them without the site's key.
+    /// at, at most; nobody can aim at them without the site's key. What has expired, or is
+    /// being forgotten, is an end, so it is never moved out of the sweep's way.
+    #[cold]
     #[inline(never)]
     fn path(&self, pair: [usize; 2], rank: Rank, now: Tick, idle: &Idle) -> Option<Path> {
         let starts = pair.map(|bucket| self.steps(bucket));
         for (start, next) in starts.into_iter().flatten() {
-            let end = self.cheapest(next, now, idle);
+            let end = self.cheapest(next, 0, now, idle);
             if end.rank >= rank {
                 return Some(Path { start, step: None, end });
             }
         }
         for (start, next) in starts.into_iter().flatten() {
             for (step, next) in self.steps(next) {
-                let end = self.cheapest(next, now, idle);
+                let end = self.cheapest(next, 0, now, idle);
                 if end.rank >= rank {
                     return Some(Path { start, step: Some(step), end });
                 }
@@ -191,42 +204,38 @@ impl Table {
     }
 
     /// The entries of a bucket with the other bucket of each, which is on its way into the cache.
-    fn steps(&self, bucket: usize) -> [(Place, usize); WAYS] {
+    fn steps(&self, bucket: usize) -> [(Slot, usize); WAYS] {
         [0, 1, 2, 3].map(|way| {
             let next = other(self.bucket(bucket).tag(way), bucket, self.buckets());
             prefetch(self.bucket(next));
-            (Place { bucket, way, rank: Rank(0) }, next)
+            (Slot::new(bucket, way), next)
         })
     }
 
     /// Moves from the path's end to its start, so that each entry has its new place before it
     /// loses the old one: readers and a process killed in between find it in one of them.
     fn put_by(&mut self, path: Path, tag: u64, entry: Entry, now: Tick) -> Inserted {
-        let displaced = self.displaced(path.end, now);
+        let displaced = self.displace(path.end, now);
         let moved = match path.step {
             Some(step) => {
-                self.copy(step, path.end);
+                self.copy(step, path.end.slot);
                 self.copy(path.start, step);
                 2
             }
             None => {
-                self.copy(path.start, path.end);
+                self.copy(path.start, path.end.slot);
                 1
             }
         };
-        self.bucket(path.start.bucket).write(path.start.way, tag, entry.pack());
-        if displaced == Displaced::Nothing {
-            self.set_len(self.len + 1);
-        }
-        Inserted { slot: Slot::new(path.start.bucket, path.start.way), moved, displaced }
+        self.write(path.start, tag, entry.pack());
+        Inserted { slot: path.start, moved, displaced }
     }
 
-    fn copy(&mut self, from: Place, to: Place) {
+    fn copy(&mut self, from: Slot, to: Slot) {
         if let Some(rows) = self.rows() {
-            let slot = |place: Place| Slot::new(place.bucket, place.way).number();
-            rows[slot(to)].copy_from(&rows[slot(from)]);
+            rows[to.number()].copy_from(&rows[from.number()]);
         }
-        let source = self.bucket(from.bucket);
-        self.bucket(to.bucket).write(to.way, source.tag(from.way), source.value(from.way));
+        let tag = self.bucket(from.bucket()).tag(from.way());
+        self.write(to, tag, self.value(from));
     }
 }

@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use super::bucket::{Bucket, WAYS};
 use super::details::Row;
-use super::header::{Gauge, NAME_LEN, NODES, SERVICES};
+use super::header::{Gauge, NODES, SERVICES};
 use super::memory::{Memory, Region};
+use super::names::NAME_LEN;
 
 const PAGE: usize = 4096;
 const GAUGES: usize = PAGE;

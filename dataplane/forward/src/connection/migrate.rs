@@ -40,8 +40,8 @@ fn carry(from: &Table, slot: Slot, to: &mut Table, now: Tick) -> bool {
         return false;
     }
     let inserted = to.insert(hash, entry, now, &Idle::NEVER);
-    if let Some(details) = from.rows().and_then(|rows| rows[slot.number()].read()) {
-        to.describe(inserted.slot, &details);
+    if let Some(flow) = from.rows().and_then(|rows| rows[slot.number()].read()) {
+        to.describe(inserted.slot, &flow);
     }
     matches!(inserted.displaced, Displaced::Evicted(_))
 }

@@ -17,8 +17,10 @@ mod insert;
 mod layout;
 mod memory;
 mod migrate;
+mod names;
 mod rules;
 mod search;
+mod store;
 mod table;
 mod view;
 
@@ -26,7 +28,6 @@ mod view;
 mod tests;
 
 pub use bucket::Slot;
-pub use details::Details;
 pub use entry::{Entry, State};
 pub use file::{Error, NameError, Opened, Outcome, Reason, TableFile};
 pub use header::Identity;

@@ -82,9 +82,20 @@ impl Default for Idle {
 /// What a packet that says `signal` does, given what is known of its connection.
 #[inline]
 pub fn step(known: Option<Entry>, signal: Signal, now: Tick, idle: &Idle) -> Step {
-    match known.filter(|entry| !entry.expired(now, idle)) {
-        Some(entry) => known_flow(entry, signal, now, idle),
-        None => Step::Schedule { record: recorded_as(signal) },
+    let Some(entry) = known.filter(|entry| !entry.expired(now, idle)) else {
+        return Step::Schedule { record: recorded_as(signal) };
+    };
+    match rule(entry.state, signal) {
+        Rule::Follow => Step::Follow(None),
+        Rule::Alive(state) => {
+            let alive = Entry { state, once: false, seen: entry.seen.max(now), ..entry };
+            Step::Follow((alive != entry).then_some(alive))
+        }
+        Rule::Reset => {
+            let closing = Entry { state: State::Closing, ..entry };
+            Step::Follow((!closing.expired(now, idle)).then_some(closing))
+        }
+        Rule::Anew => Step::Schedule { record: recorded_as(signal) },
     }
 }
 
@@ -99,44 +110,47 @@ fn recorded_as(signal: Signal) -> Option<State> {
     }
 }
 
+/// What a packet of a known connection does to its entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Nothing.
+    Follow,
+    /// It is a sign of life, and leads to this state. Stored only if that says something new: a flow's
+    /// line is written once a tick, not once a packet.
+    Alive(State),
+    /// It closes the connection but is no sign of life: anybody can send an RST. Were the flow idle
+    /// for so long that it expired on the spot, a forged one could end what the node keeps up: then
+    /// the entry stays as it is.
+    Reset,
+    /// It begins another connection.
+    Anew,
+}
+
 #[inline]
-fn known_flow(entry: Entry, signal: Signal, now: Tick, idle: &Idle) -> Step {
-    match (entry.state, signal) {
+fn rule(state: State, signal: Signal) -> Rule {
+    match (state, signal) {
         // A retransmission must not be rescheduled; a spoofed SYN must not move, age or refresh.
-        (State::Embryonic | State::Open, Signal::Syn) => Step::Follow(None),
+        (State::Embryonic | State::Open, Signal::Syn) => Rule::Follow,
         // The client uses the port again.
-        (State::Closing, Signal::Syn) => Step::Schedule { record: Some(State::Embryonic) },
+        (State::Closing, Signal::Syn) => Rule::Anew,
 
-        (State::Embryonic | State::Open, Signal::Data) => refreshed(entry, State::Open, now),
-        (State::Embryonic | State::Open, Signal::Fin) => refreshed(entry, State::Closing, now),
+        (State::Embryonic | State::Open, Signal::Data) => Rule::Alive(State::Open),
+        (State::Embryonic | State::Open, Signal::Fin) => Rule::Alive(State::Closing),
         // Half-closed downloads are acknowledged on; after a forged RST the flow goes on.
-        (State::Closing, Signal::Data | Signal::Fin) => refreshed(entry, State::Closing, now),
+        (State::Closing, Signal::Data | Signal::Fin) => Rule::Alive(State::Closing),
 
-        (State::Embryonic | State::Open, Signal::Rst) => reset(entry, now, idle),
-        (State::Closing, Signal::Rst) => Step::Follow(None),
+        (State::Embryonic | State::Open, Signal::Rst) => Rule::Reset,
+        (State::Closing, Signal::Rst) => Rule::Follow,
 
-        (State::Udp, Signal::Udp) => refreshed(entry, State::Udp, now),
-        (_, Signal::Error) => Step::Follow(None),
+        (State::Udp, Signal::Udp) => Rule::Alive(State::Udp),
 
+        (State::Embryonic | State::Open | State::Closing | State::Udp, Signal::Error) => {
+            Rule::Follow
+        }
         // Another protocol's flow with this hash: as rare as false matches are.
-        (State::Embryonic | State::Open | State::Closing, Signal::Udp) => Step::Follow(None),
-        (State::Udp, Signal::Syn | Signal::Data | Signal::Fin | Signal::Rst) => Step::Follow(None),
+        (State::Embryonic | State::Open | State::Closing, Signal::Udp) => Rule::Follow,
+        (State::Udp, Signal::Syn | Signal::Data | Signal::Fin | Signal::Rst) => Rule::Follow,
     }
-}
-
-/// A sign of life. Stored only if it says something new, so that a flow's line is written once a
-/// tick, not once a packet.
-#[inline]
-fn refreshed(entry: Entry, state: State, now: Tick) -> Step {
-    let alive = Entry { state, once: false, seen: entry.seen.max(now), ..entry };
-    Step::Follow((alive != entry).then_some(alive))
-}
-
-/// An RST closes but is no sign of life: anybody can send one. Were the flow idle for so long
-/// that it would expire on the spot, a forged RST could end what the node keeps up: it stays.
-fn reset(entry: Entry, now: Tick, idle: &Idle) -> Step {
-    let closing = Entry { state: State::Closing, ..entry };
-    Step::Follow((!closing.expired(now, idle)).then_some(closing))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::Tick;
+use crate::flow::Flow;
 
 use super::bucket::{Bucket, Slot, WAYS, first, second, tag};
-use super::details::{Details, Row};
+use super::details::Row;
 use super::entry::{Entry, Packed};
 use super::layout::{Area, Geometry};
 use super::memory::{Memory, Region};
@@ -97,14 +98,13 @@ impl Table {
     #[inline]
     pub fn find(&self, hash: u64) -> Slot {
         let tag = tag(hash);
-        let [first, second] = self.places(tag);
-        for bucket in [first, second] {
-            let ways = self.bucket(bucket).matching(tag);
-            if ways != 0 {
-                return Slot::new(bucket, ways.trailing_zeros() as usize);
-            }
-        }
-        Slot::NONE
+        let pair = self.places(tag);
+        Slot::first_of(self.ways(pair, tag).same, pair)
+    }
+
+    #[inline]
+    pub(super) fn ways(&self, [one, two]: [usize; 2], tag: u64) -> search::Ways {
+        search::ways([self.bucket(one), self.bucket(two)], tag)
     }
 
     /// What is known of a flow that was found at `slot`, if it is still there.
@@ -127,10 +127,16 @@ impl Table {
         self.bucket(slot.bucket()).set_value(slot.way(), entry.pack());
     }
 
-    /// Keeps the tuple of the flow at `slot` beside it, where tuples are kept.
-    pub fn describe(&mut self, slot: Slot, details: &Details) {
+    /// Whether it keeps flows beside their entries: then each insertion is to be described.
+    #[inline]
+    pub fn keeps_details(&self) -> bool {
+        self.area.details.is_some()
+    }
+
+    /// Keeps the flow at `slot` beside its entry, where flows are kept.
+    pub fn describe(&mut self, slot: Slot, flow: &Flow) {
         if let Some(rows) = &self.area.details {
-            rows[slot.number()].write(details);
+            rows[slot.number()].write(flow);
         }
     }
 

@@ -8,10 +8,11 @@ use std::path::Path;
 use tempfile::tempdir;
 
 use crate::Tick;
+use crate::flow::Flow;
 
 use super::super::{
-    Details, Entry, Error, Geometry, Identity, Idle, NameError, Opened, Outcome, Reason, Slot,
-    State, TableFile,
+    Entry, Error, Geometry, Identity, Idle, NameError, Opened, Outcome, Reason, Slot, State,
+    TableFile,
 };
 use super::{entry_of, hash};
 
@@ -36,12 +37,12 @@ fn fill(opened: &mut Opened, flows: u64) {
         let table = &mut opened.tables[(i % workers) as usize];
         let entry = entry_of(hash(i), NOW, State::Open, false);
         let inserted = table.insert(hash(i), entry, NOW, &Idle::default());
-        table.describe(inserted.slot, &details(i));
+        table.describe(inserted.slot, &tuple(i));
     }
 }
 
-fn details(i: u64) -> Details {
-    Details {
+fn tuple(i: u64) -> Flow {
+    Flow {
         source: [10, 0, (i >> 8) as u8, i as u8].into(),
         destination: [198, 51, 100, 1].into(),
         source_port: 4000,
@@ -90,7 +91,7 @@ fn another_capacity_or_number_of_workers_keeps_every_flow() {
             });
         for flow in listed {
             let i = (0..2000).find(|&i| hash(i) == flow.hash).unwrap();
-            assert_eq!(flow.details, Some(details(i)), "{to:?}");
+            assert_eq!(flow.details, Some(tuple(i)), "{to:?}");
         }
     }
     let opened = open(dir.path(), &geometry(700, 4, false));
@@ -106,6 +107,22 @@ fn new_workers_get_equal_shares() {
     let opened = open(dir.path(), &geometry(15_000, 3, false));
     for table in &opened.tables {
         assert!((9_500..10_500).contains(&table.len()), "{}", table.len());
+        // And each share is spread over all of its table.
+        let view = table.view();
+        let low: usize = (0..view.buckets() / 2).map(|b| view.entries_of(b, NOW).count()).sum();
+        assert!((4_500..5_500).contains(&low), "{low}");
+    }
+}
+
+#[test]
+fn a_worker_keeps_its_own_flows_if_there_are_as_many_workers() {
+    let dir = tempdir().unwrap();
+    let mut opened = open(dir.path(), &geometry(1000, 3, false));
+    fill(&mut opened, 3000);
+    drop(opened);
+    let opened = open(dir.path(), &geometry(2000, 3, false));
+    for i in 0..3000 {
+        assert_ne!(opened.tables[(i % 3) as usize].find(hash(i)), Slot::NONE);
     }
 }
 
@@ -127,15 +144,16 @@ fn what_a_smaller_table_has_no_room_for_is_counted() {
 fn of_two_workers_copies_the_fresher_is_kept() {
     let dir = tempdir().unwrap();
     let mut opened = open(dir.path(), &geometry(10, 2, false));
-    let old = entry_of(hash(1), NOW, State::Open, false);
-    let new = Entry { node: 9, seen: Tick::new(NOW.number() + 1), ..old };
-    for (table, entry) in opened.tables.iter_mut().zip([new, old]) {
-        table.insert(hash(1), entry, NOW, &Idle::default());
+    let old = [1, 2].map(|i| entry_of(hash(i), NOW, State::Open, false));
+    let new = old.map(|entry| Entry { node: 9, seen: Tick::new(NOW.number() + 1), ..entry });
+    for (worker, [one, two]) in [[new[0], old[1]], [old[0], new[1]]].into_iter().enumerate() {
+        opened.tables[worker].insert(hash(1), one, NOW, &Idle::default());
+        opened.tables[worker].insert(hash(2), two, NOW, &Idle::default());
     }
     drop(opened);
     let opened = open(dir.path(), &geometry(10, 1, false));
-    assert_eq!(opened.outcome, Outcome::Migrated { entries: 1, lost: 0 });
-    assert_eq!(known(&opened, 1), Some(new));
+    assert_eq!(opened.outcome, Outcome::Migrated { entries: 2, lost: 0 });
+    assert_eq!([known(&opened, 1), known(&opened, 2)], new.map(Some));
 }
 
 #[test]

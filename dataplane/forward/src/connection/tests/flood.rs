@@ -1,6 +1,7 @@
 //! Who goes when there is no room.
 
 use crate::Tick;
+use crate::flow::Flow;
 
 use super::super::{Displaced, Idle, Signal, Slot, State, Step, Table, step};
 use super::{entry_of, hash, table};
@@ -118,8 +119,7 @@ fn a_flow_that_starts_anew_takes_its_own_place() {
 
 #[test]
 fn a_move_takes_the_tuple_along() {
-    use super::super::Details;
-    let details = |i: u16| Details {
+    let tuple = |i: u16| Flow {
         source: [10, 0, 0, 1].into(),
         destination: [198, 51, 100, 1].into(),
         source_port: i,
@@ -131,7 +131,7 @@ fn a_move_takes_the_tuple_along() {
     for i in 0..1000 {
         let entry = entry_of(hash(i), NOW, State::Open, false);
         let inserted = table.insert(hash(i), entry, NOW, &Idle::default());
-        table.describe(inserted.slot, &details(i as u16));
+        table.describe(inserted.slot, &tuple(i as u16));
         moved += u32::from(inserted.moved);
     }
     assert!(moved > 0, "the test moves nothing");
@@ -140,6 +140,6 @@ fn a_move_takes_the_tuple_along() {
     assert_eq!(listed.len(), 1000);
     for flow in listed {
         let i = (0..1000).find(|&i| hash(i) == flow.hash).unwrap();
-        assert_eq!(flow.details, Some(details(i as u16)));
+        assert_eq!(flow.details, Some(tuple(i as u16)));
     }
 }

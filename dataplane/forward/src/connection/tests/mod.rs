@@ -4,6 +4,7 @@ mod file;
 mod flood;
 mod kill;
 mod model;
+mod recover;
 mod stress;
 
 use std::num::NonZeroU32;

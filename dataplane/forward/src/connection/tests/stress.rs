@@ -1,7 +1,7 @@
 //! Readers of a table whose owner moves, evicts and inserts.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 
 use crate::Tick;
@@ -70,4 +70,83 @@ fn the_freshest_of_several_tables_wins() {
     assert_eq!(freshest(&views, hash(1), NOW), Some(new));
     assert_eq!(freshest(&views[1..], hash(1), NOW), Some(old));
     assert_eq!(freshest(&views, hash(2), NOW), None);
+}
+
+/// An entry that moves twice while a reader looks once may escape it, so here every look sees one move,
+/// each time with another delay between them.
+#[test]
+fn a_reader_finds_an_entry_that_moves_while_it_looks() {
+    const ROUNDS: u64 = 50_000;
+    let table = table(100);
+    let (view, hash) = (table.view(), hash(1));
+    let pair = table.places(hash);
+    let entry = entry_of(hash, NOW, State::Open, false);
+    table.bucket(pair[0]).write(0, hash, entry.pack());
+
+    let (begun, looked) = (AtomicU64::new(0), AtomicU64::new(0));
+    let reach = |counter: &AtomicU64, round| {
+        while counter.load(Acquire) < round {
+            thread::yield_now();
+        }
+    };
+    let delay = |spins| (0..spins).for_each(|_| std::hint::spin_loop());
+    let missed = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut missed = 0;
+            for round in 1..=ROUNDS {
+                reach(&begun, round);
+                delay(round % 61);
+                missed += u32::from(view.find(hash, NOW) != Some(entry));
+                looked.store(round, Release);
+            }
+            missed
+        });
+        for round in 1..=ROUNDS {
+            begun.store(round, Release);
+            delay(round % 67);
+            let to = round as usize % 2;
+            table.bucket(pair[to]).write(0, hash, entry.pack());
+            table.bucket(pair[1 - to]).clear(0);
+            reach(&looked, round);
+        }
+        reader.join().unwrap()
+    });
+    assert_eq!(missed, 0);
+}
+
+#[test]
+fn a_reader_never_takes_the_entry_of_the_flow_that_comes_after() {
+    const ROUNDS: u64 = 20_000;
+    let table = table(100);
+    let bucket = table.bucket(0);
+    let (begun, looked) = (AtomicU64::new(0), AtomicU64::new(0));
+    let value = |flow| entry_of(hash(flow), NOW, State::Open, false).pack();
+    let reach = |counter: &AtomicU64, round| {
+        while counter.load(Acquire) < round {
+            thread::yield_now();
+        }
+    };
+    let wrong = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut wrong = 0;
+            for round in 1..=ROUNDS {
+                reach(&begun, round);
+                // Until it has gone: once gone, the flow does not return.
+                while let Some(read) = bucket.read(hash(round)) {
+                    wrong += u32::from(read != value(round));
+                }
+                looked.store(round, Release);
+            }
+            wrong
+        });
+        for round in 1..=ROUNDS {
+            bucket.write(0, hash(round), value(round));
+            begun.store(round, Release);
+            (0..100 + round % 67).for_each(|_| std::hint::spin_loop());
+            bucket.write(0, hash(ROUNDS + round), value(ROUNDS + round));
+            reach(&looked, round);
+        }
+        reader.join().unwrap()
+    });
+    assert_eq!(wrong, 0);
 }
