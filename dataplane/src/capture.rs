@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use capsule::Packet;
 use crossbeam::queue::ArrayQueue;
-use forward::{BURST, Counter, Verdict};
+use forward::{BURST, Counter, Counters, Verdict};
 use packet::{Frame, summarize};
 
 use crate::clock::unix_nanos;
@@ -34,9 +34,8 @@ impl Watch {
     pub(crate) fn look(&self, packets: &[Packet]) -> Seen {
         let wanted = packets.iter().enumerate().filter(|(_, packet)| self.matches(*packet));
         let copy = |(i, packet): (usize, &Packet)| {
-            let mut bytes = vec![0; packet.total_len().min(self.filter.snap_length.into())];
-            packet.copy_to(0, &mut bytes);
-            (i, packet.total_len() as u32, bytes)
+            let (length, bytes) = self.copy(packet);
+            (i, length, bytes)
         };
         Seen(wanted.map(copy).collect())
     }
@@ -61,23 +60,37 @@ impl Watch {
     /// Keeps those whose verdict is wanted.
     pub(crate) fn report(&self, worker: usize, seen: Seen, verdicts: &[Verdict; BURST]) {
         for (i, length, bytes) in seen.0 {
-            let verdict = verdicts[i];
-            let counter = verdict.counter();
-            let dropped = matches!(verdict, Verdict::Drop(_));
-            let wanted = self.filter.reason.as_deref().is_none_or(|name| name == counter.name());
-            if !wanted || (self.filter.dropped && !dropped) {
-                continue;
+            let dropped = matches!(verdicts[i], Verdict::Drop(_));
+            if dropped || !self.filter.dropped {
+                self.keep(worker, verdicts[i].counter(), length, &bytes);
             }
-            let captured = Captured {
-                time_ns: unix_nanos(),
-                worker,
-                reason: counter.name().into(),
-                length,
-                data: STANDARD.encode(bytes),
-            };
-            if self.found.push(captured).is_err() {
-                self.missed.fetch_add(1, Relaxed);
-            }
+        }
+    }
+
+    /// Keeps a packet that is dropped after its verdict, if it is wanted.
+    pub(crate) fn dropped(&self, worker: usize, packet: &Packet, reason: Counter) {
+        if self.matches(packet) {
+            let (length, bytes) = self.copy(packet);
+            self.keep(worker, reason, length, &bytes);
+        }
+    }
+
+    fn copy(&self, packet: &Packet) -> (u32, Vec<u8>) {
+        let mut bytes = vec![0; packet.total_len().min(self.filter.snap_length.into())];
+        packet.copy_to(0, &mut bytes);
+        (packet.total_len() as u32, bytes)
+    }
+
+    fn keep(&self, worker: usize, reason: Counter, length: u32, bytes: &[u8]) {
+        let name = reason.name();
+        if self.filter.reason.as_deref().is_some_and(|wanted| wanted != name) {
+            return;
+        }
+        let data = STANDARD.encode(bytes);
+        let captured =
+            Captured { time_ns: unix_nanos(), worker, reason: name.into(), length, data };
+        if self.found.push(captured).is_err() {
+            self.missed.fetch_add(1, Relaxed);
         }
     }
 
@@ -93,12 +106,37 @@ impl Watch {
     }
 }
 
+/// Where packets end that are dropped after their verdict: counted, and shown to whoever looks.
+#[derive(Clone, Copy)]
+pub(crate) struct Losses<'a> {
+    pub(crate) counters: &'a Counters,
+    pub(crate) watch: Option<&'a Watch>,
+    pub(crate) worker: usize,
+}
+
+impl Losses<'_> {
+    /// Drops a packet and counts why.
+    pub(crate) fn drop(&self, packet: Packet, reason: Counter) {
+        self.counters.add(reason, 1);
+        if let Some(watch) = self.watch {
+            watch.dropped(self.worker, &packet, reason);
+        }
+    }
+}
+
 /// Why a filter can match nothing.
 pub(crate) fn problem(filter: &CaptureFilter) -> Option<String> {
     if let Some(reason) = &filter.reason
         && !Counter::ALL.iter().any(|counter| counter.name() == reason)
     {
         return Some(format!("reason `{reason}`: no counter has this name; `stats` shows them"));
+    }
+    let gone = [Counter::TransmitFull, Counter::ExceptionFull, Counter::Unjoined];
+    if let Some(counter) = gone.into_iter().find(|c| filter.reason.as_deref() == Some(c.name())) {
+        let name = counter.name();
+        return Some(format!(
+            "reason `{name}`: its packets are gone when it is known; `stats` counts them"
+        ));
     }
     let most = api::MAX_CAPTURE;
     if !(1..=most).contains(&filter.packets) {

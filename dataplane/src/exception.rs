@@ -11,6 +11,8 @@ use capsule::{Burst, Packet, RxQueue, TxQueue};
 use crossbeam::queue::ArrayQueue;
 use forward::{Class, Counter, Counters, Limiter};
 
+use crate::capture::Losses;
+
 /// Packets of one class that wait for the exception port.
 const WAITING: usize = 128;
 /// Packets that wait for another worker to take them to the exception port.
@@ -58,7 +60,7 @@ impl Exception {
         let limits = api::Limits::default();
         let classes = Class::ALL.map(|class| Queue {
             packets: VecDeque::with_capacity(WAITING),
-            limit: Limiter::new(class.rate(&limits), workers),
+            limit: Limiter::new(class.rate(&limits), sharers(class, workers)),
         });
         Self { link, classes, leaving: Burst::new(), workers }
     }
@@ -66,20 +68,18 @@ impl Exception {
     /// Takes over a Snapshot's limits.
     pub(crate) fn limit(&mut self, limits: &api::Limits) {
         for (queue, class) in self.classes.iter_mut().zip(Class::ALL) {
-            queue.limit.set_rate(class.rate(limits), self.workers);
+            queue.limit.set_rate(class.rate(limits), sharers(class, self.workers));
         }
     }
 
     /// Puts a packet into its class's queue, or drops it and counts why.
-    pub(crate) fn punt(&mut self, packet: Packet, class: Class, millis: u64, counters: &Counters) {
+    pub(crate) fn punt(&mut self, packet: Packet, class: Class, millis: u64, losses: Losses<'_>) {
         if let Link::None = self.link {
-            counters.add(Counter::NoException, 1);
-            return;
+            return losses.drop(packet, Counter::NoException);
         }
         let queue = &mut self.classes[class as usize];
         if queue.packets.len() >= WAITING || !queue.limit.take(millis) {
-            counters.add(class.limited(), 1);
-            return;
+            return losses.drop(packet, class.limited());
         }
         queue.packets.push_back(packet);
     }
@@ -101,7 +101,9 @@ impl Exception {
                     return;
                 }
                 let offered = usize::from(self.leaving.len());
+                let unjoined = transmit.unjoined();
                 transmit.send(&mut self.leaving);
+                counters.add(Counter::Unjoined, transmit.unjoined() - unjoined);
                 let taken = offered - usize::from(self.leaving.len());
                 for class in &classes[..taken] {
                     counters.add(class.given(), 1);
@@ -112,9 +114,13 @@ impl Exception {
             }
             Link::Ring(ring) => {
                 while let Some((packet, class)) = take(&mut self.classes) {
-                    match ring.push((packet, class)) {
-                        Ok(()) => {}
-                        Err(_) => counters.add(Counter::ExceptionFull, 1),
+                    let room = match class {
+                        Class::Neighbor | Class::Routing => RING,
+                        // The rest is for what is urgent.
+                        Class::Errors | Class::Management | Class::Other => RING / 2,
+                    };
+                    if ring.len() >= room || ring.push((packet, class)).is_err() {
+                        counters.add(Counter::ExceptionFull, 1);
                     }
                 }
             }
@@ -136,6 +142,15 @@ impl Exception {
             Link::Ring(_) | Link::None => false,
         };
         rings || self.classes.iter().any(|q| !q.packets.is_empty())
+    }
+}
+
+/// How many workers share the limit of a class: ARP, and the one connection of a router or an operator, come
+/// to one worker alone.
+fn sharers(class: Class, workers: u32) -> u32 {
+    match class {
+        Class::Neighbor | Class::Routing | Class::Management => 1,
+        Class::Errors | Class::Other => workers,
     }
 }
 

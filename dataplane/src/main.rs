@@ -110,6 +110,8 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, stop.clone()).map_err(|error| with_causes(&error))?;
     }
+    std::fs::create_dir_all(&settings.state_dir)
+        .map_err(|error| format!("--state-dir {}: {error}", settings.state_dir.display()))?;
     // Before the ports: of two processes, the second must not touch the first one's devices.
     let listener =
         socket::Listener::bind(&settings.run_dir).map_err(|error| with_causes(&error))?;
@@ -167,7 +169,7 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
             settings.cores.len() as u16,
             settings.flow_details,
         ),
-        team: Team::new(team),
+        team: Team::new(team, stop.clone()),
         routes: Routes::new(exits.collect(), settings.next_hop),
         ports,
         targets,
@@ -176,6 +178,7 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
         capture: None,
     };
     let outcome = match snapshot.map(|snapshot| control.apply(snapshot, false)) {
+        Some(Err(_)) if stop.load(Relaxed) => Ok(()), // told to end before it began
         Some(Err(problems)) => Err(problems.join("; ")),
         Some(Ok(_)) | None => {
             let server =
@@ -191,6 +194,13 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
     for thread in threads {
         // A panic of a worker has aborted the process.
         let _ = thread.join();
+    }
+    for port in control.ports.drain(..) {
+        if let Some((exception, _)) = port.exception {
+            // Closed by the process's end alone: the driver would take the interface down, and with it
+            // the node's routes and IPv6 addresses.
+            std::mem::forget(exception);
+        }
     }
     outcome
 }

@@ -21,8 +21,10 @@ const DESCRIPTORS: u16 = 1024;
 const EXCEPTION_DESCRIPTORS: u16 = 256;
 /// Queues of an exception port: more than that and `net_tap` fails.
 const EXCEPTION_QUEUES: usize = 4;
-/// Packets that a worker may hold beside those in rings: bursts, queues, a mempool cache.
-const HELD: u32 = 2048;
+/// Packets that a worker may hold beside those in rings: bursts, fragments, a mempool cache.
+const HELD: u32 = 1280;
+/// Packets that it may hold for each port on their way to the kernel.
+const HELD_PER_PORT: u32 = 1024;
 /// Bytes that a buffer takes: room for data, headroom, DPDK's own.
 const BUFFER: u32 = Mempool::DATA_ROOM as u32 + 384;
 
@@ -209,10 +211,10 @@ fn queues(device: &Port, wanted: Option<u16>, workers: usize) -> Result<(u16, u1
 
 /// Buffers for all rings to be full at once.
 fn packets(settings: &Settings) -> u32 {
-    let workers = settings.cores.len() as u32;
+    let (workers, ports) = (settings.cores.len() as u32, settings.ports.len() as u32);
     let wire = 2 * u32::from(DESCRIPTORS) * workers;
     let exception = 2 * u32::from(EXCEPTION_DESCRIPTORS) * workers.min(EXCEPTION_QUEUES as u32);
-    settings.ports.len() as u32 * (wire + exception) + workers * HELD
+    ports * (wire + exception) + workers * (HELD + ports * HELD_PER_PORT)
 }
 
 /// What EAL is told of an exception's device. Without `mac=`, `net_tap` would give the interface a
@@ -226,7 +228,8 @@ fn exception_value(device: &Device, mac: Option<[u8; 6]>) -> String {
 }
 
 fn eal_settings(settings: &Settings, macs: &[Option<[u8; 6]>], packets: u32) -> EalSettings {
-    let megabytes = (packets * BUFFER).div_ceil(1 << 20) + 64;
+    let bytes = u64::from(packets) * u64::from(BUFFER);
+    let megabytes = bytes.div_ceil(1 << 20) as u32 + 64;
     let free = capsule::free_huge_pages();
     let memory = if free >= megabytes {
         Memory::HugePages { megabytes }

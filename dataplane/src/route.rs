@@ -41,7 +41,9 @@ impl Routes {
     /// Takes in what the fabric says of packets that were tunnelled to a node. Returns whether it
     /// changes anything.
     pub(crate) fn lower(&mut self, node: IpAddr, mtu: u16, millis: u64) -> bool {
-        let lowest = if node.is_ipv4() { 576 } else { 1280 };
+        // Clients are never told of less than 576 and 1280 bytes, so a tunnel takes at least a packet
+        // of 1280 with its header: below that they would be refused what they were told to send.
+        let lowest = if node.is_ipv4() { 1280 + 20 } else { 1280 + 40 };
         let mtu = mtu.max(lowest);
         let known = self.lowered.get(&node).map(|&(known, _)| known);
         if known.is_some_and(|known| known < mtu) {
@@ -126,7 +128,7 @@ mod tests {
         assert!(!routes.lower(node, 1450, 1));
         assert!(!routes.lower(node, 1400, 2));
         assert!(routes.lower(node, 100, 3));
-        assert_eq!(routes.lowered[&node].0, 576);
+        assert_eq!(routes.lowered[&node].0, 1300);
         assert!(!routes.expire(MTU_LIFE));
         assert!(routes.expire(MTU_LIFE + 3));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::{MemberStats, NodeStats, PortStats, ServiceStats, Snapshot, Stats, Traffic, WorkerStats};
-use forward::{CellNumbers, Counter};
+use forward::{Cell, CellNumbers, Counter};
 
 use crate::clock::boot_millis;
 use crate::ports::OpenPort;
@@ -42,6 +42,8 @@ pub(crate) fn stats(
     for (name, count) in workers.iter().flat_map(|worker| &worker.counters) {
         *counters.entry(name.clone()).or_insert(0) += count;
     }
+    let overflow = sum(team.workers().map(|shared| shared.cells.get(Cell::OVERFLOW)));
+    counters.insert(Counter::CellOverflow.name().into(), overflow.packets);
     let traffic = traffic(force.cells(), team);
     let in_force = force.snapshot();
     let snapshot = in_force.as_ref().map(|in_force| &in_force.snapshot);

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::{HashKey, InForce, Snapshot};
-use forward::connection::{Geometry, Identity, Outcome, TableFile};
-use forward::{CellNumbers, HASH_VERSION, Hasher, Numbers, Paths, Tables, Tick, problems};
+use forward::connection::{Geometry, Identity, Outcome, TableFile, View};
+use forward::{Cell, CellNumbers, HASH_VERSION, Hasher, Numbers, Paths, Tables, Tick, problems};
 
 use crate::clock::boot_millis;
 use crate::team::Team;
@@ -101,17 +101,15 @@ impl Force {
         }
         let key = self.accepted_key(&snapshot, force)?;
         let now = Tick::from_boot_ms(boot_millis());
-        if self.key != Some(key) {
+        if self.key != Some(key) || self.file.is_none() {
             self.open(key, now, team)?;
         }
         let Some(file) = &mut self.file else { return Err(vec!["no connection tables".into()]) };
 
-        let mut forget = Vec::new();
-        for node in &snapshot.nodes {
-            match file.set_node_name(node.index, &node.name) {
-                Ok(true) => forget.push(node.index),
-                Ok(false) => {}
-                Err(error) => return Err(vec![format!("node {}: {error}", node.name)]),
+        if self.tables.is_none() {
+            // Those of an earlier process may be of services that come back later.
+            for (service, node) in recorded(file, now) {
+                self.cells.number(service, node);
             }
         }
         let current: BTreeSet<&str> = snapshot
@@ -126,8 +124,18 @@ impl Force {
             Arc::new(Tables::build(&snapshot, key, self.tables.as_deref(), &mut numbers, now)?);
         let paths = Arc::new(paths(&tables));
 
+        // Only now that nothing can fail. Were this process killed before the sweep has removed what is
+        // to be forgotten, the next one would take it for the new node's.
+        let mut forget = Vec::new();
+        for node in &snapshot.nodes {
+            match file.set_node_name(node.index, &node.name) {
+                Ok(true) => forget.push(node.index),
+                Ok(false) => {}
+                Err(error) => return Err(vec![format!("node {}: {error}", node.name)]),
+            }
+        }
         if self.tables.is_none() {
-            self.count_connections(&tables, now, team);
+            self.count_connections(now, team);
         }
         if !forget.is_empty() {
             tracing::warn!(nodes = ?forget, "indices name other nodes now: their connections are forgotten");
@@ -200,16 +208,27 @@ impl Force {
         team.wait().map_err(|error| vec![error.to_string()])
     }
 
-    /// Counts the connections that an earlier process recorded. The workers do not yet forward,
-    /// so nobody else writes these counters.
-    fn count_connections(&self, tables: &Tables, now: Tick, team: &Team) {
+    /// Counts the connections that an earlier process recorded. The workers do not yet forward, so
+    /// nobody else writes these counters; after a change of the key there are none.
+    fn count_connections(&self, now: Tick, team: &Team) {
         let Some(file) = &self.file else { return };
         for (view, worker) in file.views().iter().zip(team.workers()) {
             for bucket in 0..view.buckets() {
                 for listed in view.entries_of(bucket, now) {
-                    worker.cells.opened(tables.cell(listed.entry.service, listed.entry.node));
+                    let cell = self.cells.get(listed.entry.service, listed.entry.node);
+                    worker.cells.opened(cell.unwrap_or(Cell::OVERFLOW));
                 }
             }
         }
     }
+}
+
+/// The pairs of service and node that connections name.
+fn recorded(file: &TableFile, now: Tick) -> BTreeSet<(u16, u16)> {
+    let buckets = |view: &View| 0..view.buckets();
+    let entries = file
+        .views()
+        .iter()
+        .flat_map(|view| buckets(view).flat_map(move |bucket| view.entries_of(bucket, now)));
+    entries.map(|listed| (listed.entry.service, listed.entry.node)).collect()
 }

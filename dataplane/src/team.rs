@@ -1,7 +1,8 @@
 //! The workers, as the main thread sees them.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
@@ -12,7 +13,8 @@ use crate::worker::{Shared, Update};
 /// All workers.
 pub(crate) struct Team {
     workers: Vec<(Sender<Update>, Arc<Shared>)>,
-    told: std::cell::Cell<u64>,
+    told: Cell<u64>,
+    stop: Arc<AtomicBool>,
 }
 
 /// A worker does not take in what it is told.
@@ -26,8 +28,9 @@ impl Team {
     /// A worker turns its loop in microseconds, and naps for less than one millisecond.
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    pub(crate) fn new(workers: Vec<(Sender<Update>, Arc<Shared>)>) -> Self {
-        Self { workers, told: std::cell::Cell::new(0) }
+    /// `stop`: whether the workers are to end, and take in nothing more.
+    pub(crate) fn new(workers: Vec<(Sender<Update>, Arc<Shared>)>, stop: Arc<AtomicBool>) -> Self {
+        Self { workers, told: Cell::new(0), stop }
     }
 
     /// What each worker shows.
@@ -49,7 +52,7 @@ impl Team {
         let deadline = Instant::now() + Self::PATIENCE;
         for shared in self.workers() {
             while shared.updates.load(Acquire) < self.told.get() {
-                if Instant::now() > deadline {
+                if Instant::now() > deadline || self.stop.load(Relaxed) {
                     return Err(Stuck(shared.cpu));
                 }
                 std::thread::sleep(Duration::from_micros(50));

@@ -13,7 +13,7 @@ use forward::{
 
 use packet::{Frame, Pool};
 
-use crate::capture::Watch;
+use crate::capture::{Losses, Watch};
 use crate::clock::boot_millis;
 use crate::exception::Exception;
 use crate::vlan;
@@ -284,6 +284,7 @@ impl Worker {
             watch.report(self.number, seen, &verdicts);
         }
         let counters = &*self.shared.counters;
+        let losses = Losses { counters, watch: self.watch.as_deref(), worker: self.number };
         let mut forwarded = 0;
         for (i, (packet, verdict)) in burst.drain().zip(verdicts).enumerate() {
             match verdict {
@@ -299,21 +300,21 @@ impl Worker {
                     let mut packet = packet;
                     let port = &mut self.ports[port];
                     if port.wire.vlan.is_some() && !vlan::remove(&mut packet) {
-                        counters.add(Counter::Malformed, 1);
+                        losses.drop(packet, Counter::Malformed);
                     } else {
-                        port.exception.punt(packet, class, self.millis, counters);
+                        port.exception.punt(packet, class, self.millis, losses);
                     }
                 }
                 Verdict::Wire => self.ports[port].add(packet, counters),
                 Verdict::Hold => {
-                    if self.forwarder.hold(&here, packet).is_some() {
-                        counters.add(Counter::FragmentsFull, 1);
+                    if let Some(packet) = self.forwarder.hold(&here, packet) {
+                        losses.drop(packet, Counter::FragmentsFull);
                     }
                 }
                 Verdict::Wait { .. } => {
                     let until = until.and_then(|until| until.get(i)).copied();
-                    if self.waiting.hold(packet, port, self.millis, until).is_some() {
-                        counters.add(Counter::NoNeighbor, 1);
+                    if let Some(packet) = self.waiting.hold(packet, port, self.millis, until) {
+                        losses.drop(packet, Counter::NoNeighbor);
                     } else if until.is_none() {
                         counters.add(Counter::NeighborHeld, 1);
                     }
@@ -345,20 +346,27 @@ impl Worker {
             millis: self.millis,
         };
         let counters = &*self.shared.counters;
+        let losses = Losses { counters, watch: self.watch.as_deref(), worker: self.number };
         for mut packet in burst.drain() {
             match self.forwarder.from_kernel(&here, &mut packet) {
                 Verdict::Forward { port: out } => {
                     self.ports[usize::from(out)].add(packet, counters);
                 }
-                Verdict::Drop(reason) => counters.add(reason, 1),
-                _ => {
+                Verdict::Drop(reason) => losses.drop(packet, reason),
+                Verdict::Wire => {
                     if vlan.is_some_and(|id| !vlan::insert(&mut packet, id)) {
-                        counters.add(Counter::NoHeadroom, 1);
+                        losses.drop(packet, Counter::NoHeadroom);
                         continue;
                     }
                     counters.add(Counter::FromKernel, 1);
                     self.ports[port].add(packet, counters);
                 }
+                verdict @ (Verdict::Reply(_)
+                | Verdict::Kernel(_)
+                | Verdict::Hold
+                | Verdict::Wait { .. }
+                | Verdict::TooBig { .. }
+                | Verdict::Fragmented) => unreachable!("{verdict:?} on a packet of the kernel"),
             }
         }
         true
@@ -366,15 +374,16 @@ impl Worker {
 
     /// What is due: fragments, packets that waited, events, old connections.
     fn housekeeping(&mut self, burst: &mut Burst) {
-        let counters = self.shared.counters.clone();
-        self.forwarder.expire(self.millis, |_| counters.add(Counter::NoFirstFragment, 1));
+        let (counters, watch) = (self.shared.counters.clone(), self.watch.clone());
+        let losses = Losses { counters: &counters, watch: watch.as_deref(), worker: self.number };
+        self.forwarder.expire(self.millis, |packet| losses.drop(packet, Counter::NoFirstFragment));
         while let Some((packet, port)) = self.forwarder.take_ready() {
             if burst.push(packet).is_ok() {
                 self.forward(port.into(), burst, None);
             }
         }
-        while self.waiting.expired(self.millis).is_some() {
-            counters.add(Counter::NoNeighbor, 1);
+        while let Some(packet) = self.waiting.expired(self.millis) {
+            losses.drop(packet, Counter::NoNeighbor);
         }
         for (packet, port, until) in self.waiting.take_due().into_iter().flatten() {
             if burst.push(packet).is_ok() {

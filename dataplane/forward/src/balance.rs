@@ -6,11 +6,10 @@ use crate::tick::Tick;
 
 /// Who gets new flows: a Maglev table, and since when each row has had its owner.
 ///
-/// Services whose nodes, weights, states and rows are equal share one.
 #[derive(Debug)]
 pub struct Balance {
-    /// The table.
-    pub maglev: Maglev,
+    /// The table, which services with equal nodes share.
+    pub maglev: Arc<Maglev>,
     changes: Changes,
     key: Key,
 }
@@ -39,22 +38,35 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The Maglev table of these nodes. `None` if nobody takes new flows.
+    pub(crate) fn maglev(&self, hasher: &Hasher) -> Option<Arc<Maglev>> {
+        let nodes: Vec<_> = self.nodes.iter().map(|(n, i, w)| (n.as_str(), *i, *w)).collect();
+        Maglev::build(hasher, self.rows, &nodes).map(Arc::new)
+    }
+}
+
 impl Balance {
-    /// The table of `key`; rows whose owner is another than in `previous` have changed `now`.
-    /// `None` if nobody takes new flows.
+    /// What its table is made of.
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What takes the place of `previous` for a service of this key. `None` if nobody takes new
+    /// flows. Rows whose owner is another than before have changed `now`.
     pub(crate) fn build(
-        key: Key,
-        hasher: &Hasher,
+        key: &Key,
+        maglev: Option<Arc<Maglev>>,
         previous: Option<&Arc<Self>>,
         now: Tick,
     ) -> Option<Arc<Self>> {
-        if let Some(same) = previous.filter(|previous| previous.key == key) {
+        if let Some(same) = previous.filter(|previous| previous.key == *key) {
             return Some(same.clone());
         }
-        let nodes: Vec<_> = key.nodes.iter().map(|(n, i, w)| (n.as_str(), *i, *w)).collect();
-        let maglev = Maglev::build(hasher, key.rows, &nodes)?;
-        let changes = Changes::since(&maglev, previous.map(|p| (&p.maglev, &p.changes)), now);
-        Some(Arc::new(Self { maglev, changes, key }))
+        let maglev = maglev?;
+        let changes =
+            Changes::since(&maglev, previous.map(|p| (p.maglev.as_ref(), &p.changes)), now);
+        Some(Arc::new(Self { maglev, changes, key: key.clone() }))
     }
 
     /// When any row's owner last changed.
@@ -104,7 +116,7 @@ mod tests {
     }
 
     fn build(key: Key, previous: Option<&Arc<Balance>>, now: u32) -> Option<Arc<Balance>> {
-        Balance::build(key, &Hasher::new([7; 16]), previous, Tick::new(now))
+        Balance::build(&key, key.maglev(&Hasher::new([7; 16])), previous, Tick::new(now))
     }
 
     #[test]

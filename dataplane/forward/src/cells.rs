@@ -58,7 +58,7 @@ struct Counts {
 }
 
 impl Cells {
-    /// Pairs that are counted apart. Two megabytes, of which only what is used is ever touched.
+    /// Pairs that are counted apart: two megabytes.
     pub const COUNT: usize = 65_536;
 
     /// All zero.

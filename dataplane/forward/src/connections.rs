@@ -90,6 +90,9 @@ impl Connections {
         let limited = tables.services.iter().filter_map(|s| Some((s.index, s.source_limit?)));
         let mut before = std::mem::take(&mut self.sources);
         for (service, rate) in limited {
+            if self.sources.contains_key(&service) {
+                continue; // of one name with another, whose limits it shares
+            }
             let limits = match before.remove(&service) {
                 Some(mut limits) => {
                     limits.set_rate(rate, self.workers);
@@ -183,8 +186,19 @@ impl Connections {
         };
         // An earlier packet of this burst may have brought or moved it.
         let slot = table.find(asked.hash);
-        let known = table.entry(slot, asked.hash, at.now);
-        let known = known.filter(|entry| entry.service == service.index);
+        let known = table.entry(slot, asked.hash, at.now).and_then(|entry| {
+            if entry.service == service.index {
+                return Some(entry);
+            }
+            // Its port has moved to another service, or the service has another name: the
+            // connection stays where it is, if its node is in the new one.
+            let member = service.holds(entry.node, at.now)?;
+            let adopted = Entry { service: service.index, ..entry };
+            table.store(slot, adopted);
+            close(at, &entry);
+            at.cells.opened(member.cell);
+            Some(adopted)
+        });
         if let Some(entry) = known
             && let Step::Follow(changed) = step(known, asked.signal, at.now, &at.tables.idle)
         {
@@ -213,7 +227,8 @@ impl Connections {
         else {
             return Ok(chosen);
         };
-        if !self.may_record(at, service, flow) {
+        // What is replaced takes no room; left there, it would lead the flow's next packet astray.
+        if known.is_none() && !self.may_record(at, service, flow) {
             return Ok(chosen);
         }
         at.counters.add(Counter::NewFlow, 1);
@@ -244,13 +259,17 @@ impl Connections {
             };
             recent(balance.last_change()) && recent(balance.changed(row()))
         };
-        // Without a node for new flows, known ones are all there is.
-        if !recent(self.started) && !service.balance.as_deref().is_none_or(changed) {
+        // Without a node for new flows, known ones are all there is. Errors come to any worker,
+        // however long ago their flow began; they are few.
+        if asked.signal != Signal::Error
+            && !recent(self.started)
+            && !service.balance.as_deref().is_none_or(changed)
+        {
             return None;
         }
         at.counters.add(Counter::SiblingAsked, 1);
         let entry = freshest(&self.siblings, asked.hash, at.now)
-            .filter(|entry| entry.service == service.index)
+            .map(|entry| Entry { service: service.index, ..entry })
             .filter(|entry| !entry.expired(at.now, &at.tables.idle))?;
         if self.table.as_ref().is_some_and(|table| table.is_forgotten(entry.node)) {
             return None;

@@ -135,8 +135,9 @@ impl<P: Pool> Forwarder<P> {
         packet: &Summary,
         target: Target,
     ) -> Verdict {
-        let service = tables.by_index(target.service);
-        let Some(member) = service.and_then(|s| s.holds(target.node, here.now)) else {
+        // Of several services of one name, whichever has the node.
+        let mut named = tables.services.iter().filter(|s| s.index == target.service);
+        let Some(member) = named.find_map(|s| s.holds(target.node, here.now)) else {
             return Verdict::Drop(Counter::NoFirstFragment);
         };
         let chosen = Chosen { node: target.node, member };

@@ -192,6 +192,14 @@ impl Vips {
         self.exact6.get(&(address, key6(port, protocol))).copied()
     }
 
+    /// The service that takes packets to this destination.
+    pub(crate) fn service(&self, address: IpAddr, port: u16, protocol: u8) -> Option<u32> {
+        match self.lookup(address, port, protocol) {
+            Destination::Service(number) => Some(number),
+            Destination::Unknown { .. } | Destination::Elsewhere => None,
+        }
+    }
+
     /// What is to be done with a packet to this destination.
     pub fn lookup(&self, address: IpAddr, port: u16, protocol: u8) -> Destination {
         let Some(nearest) = self.prefixes.lookup(address) else {

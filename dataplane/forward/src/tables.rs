@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use api::{HashKey, Release, Snapshot, State};
 use hashbrown::HashMap;
 
@@ -11,6 +12,7 @@ use crate::cells::{Cell, CellNumbers};
 use crate::connection::Idle;
 use crate::hash::Hasher;
 use crate::lpm::Lpm;
+use crate::maglev::Maglev;
 use crate::service::{Member, Service, Vips};
 use crate::tick::Tick;
 use crate::validate::{MAX_NODE, problems};
@@ -36,8 +38,6 @@ pub struct Tables {
     pub idle: Idle,
     /// The longest of these times, in ticks.
     pub longest_idle: u32,
-    /// Service number by index.
-    by_index: Vec<Option<u32>>,
     /// Of every pair there was: connections outlive their node's membership, and are closed in the
     /// cell in which they were opened.
     cells: CellNumbers,
@@ -83,28 +83,16 @@ impl Tables {
         }
         let hasher = Hasher::new(key.bytes());
         let previous = previous.filter(|p| p.hasher.fingerprint() == hasher.fingerprint());
-        let mut balances: HashMap<Key, Option<Arc<Balance>>, ahash::RandomState> =
-            HashMap::default();
+        let mut balances = Balances::new(previous);
         let mut services = Vec::with_capacity(snapshot.services.len());
         for service in &snapshot.services {
             let index = (numbers.service)(&service.name).ok_or_else(|| {
                 vec![format!("service {}: there are too many services", service.name)]
             })?;
             let key = Key::of(service, &snapshot.nodes);
-            let balance = balances
-                .entry(key)
-                .or_insert_with_key(|key| {
-                    let before = previous.and_then(|p| p.balance_before(service));
-                    Balance::build(key.clone(), &hasher, before, now)
-                })
-                .clone();
+            let before = previous.and_then(|previous| previous.balance_before(service));
+            let balance = balances.balance(key, before, &hasher, now);
             services.push(build(service, index, balance, numbers.cells));
-        }
-        let mut by_index = Vec::new();
-        for (number, service) in (0..).zip(&services) {
-            let index = usize::from(service.index);
-            by_index.resize(by_index.len().max(index + 1), None);
-            by_index[index].get_or_insert(number);
         }
         let mut nodes = vec![None; usize::from(MAX_NODE) + 1];
         for node in &snapshot.nodes {
@@ -127,7 +115,6 @@ impl Tables {
             limits: snapshot.limits,
             idle: Idle::new(&snapshot.idle),
             longest_idle: Tick::count(snapshot.idle.longest()),
-            by_index,
             cells: numbers.cells.clone(),
             routers: Lpm::new(snapshot.routers.iter().map(|&prefix| (prefix, ()))),
             management: Lpm::new(snapshot.management.iter().map(|&prefix| (prefix, ()))),
@@ -142,13 +129,7 @@ impl Tables {
         same_vip.or_else(|| named().next())?.balance.as_ref()
     }
 
-    /// A service by its index in connection entries.
-    pub fn by_index(&self, index: u16) -> Option<&Service> {
-        let number = self.by_index.get(usize::from(index)).copied().flatten()?;
-        self.services.get(number as usize)
-    }
-
-    /// Where the traffic of a service's node is counted, also of one that is gone.
+    /// Where the traffic of a service's node is counted, in this Snapshot or an earlier one.
     pub fn cell(&self, service: u16, node: u16) -> Cell {
         self.cells.get(service, node).unwrap_or(Cell::OVERFLOW)
     }
@@ -185,6 +166,38 @@ impl Tables {
             let from = self.own.iter().find(of_family)?;
             Some((*from, *to))
         })
+    }
+}
+
+/// Tables that services may share: built once for each set of nodes.
+struct Balances {
+    tables: HashMap<Key, Option<Arc<Maglev>>, RandomState>,
+    /// Those of one set of nodes that took the place of one table have one history.
+    balances: HashMap<(Key, Option<usize>), Option<Arc<Balance>>, RandomState>,
+}
+
+impl Balances {
+    /// What is in use already is not built again.
+    fn new(previous: Option<&Tables>) -> Self {
+        let services = previous.iter().flat_map(|previous| &previous.services);
+        let known = services.filter_map(|service| service.balance.as_ref());
+        let tables = known.map(|b| (b.key().clone(), Some(b.maglev.clone()))).collect();
+        Self { tables, balances: HashMap::default() }
+    }
+
+    fn balance(
+        &mut self,
+        key: Key,
+        before: Option<&Arc<Balance>>,
+        hasher: &Hasher,
+        now: Tick,
+    ) -> Option<Arc<Balance>> {
+        let table = self.tables.entry(key.clone()).or_insert_with_key(|key| key.maglev(hasher));
+        let identity = before.map(|before| Arc::as_ptr(before) as usize);
+        self.balances
+            .entry((key, identity))
+            .or_insert_with_key(|(key, _)| Balance::build(key, table.clone(), before, now))
+            .clone()
     }
 }
 

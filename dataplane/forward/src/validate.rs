@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use api::{Member, Node, Ports, Release, Service, Snapshot, State};
+use api::{IdleTimes, Member, Node, Ports, Release, Service, Snapshot, State};
 
 use crate::maglev::{MAX_ROWS, is_prime};
 
 /// Longest name of a node or service in bytes: what the table file has room for.
 pub const MAX_NAME: usize = 63;
+/// Longest idle time in seconds, 21 days: what the ticks of connection entries tell apart.
+pub(crate) const MAX_IDLE: u32 = 21 * 86_400;
 /// Highest node index.
 pub const MAX_NODE: u16 = 1023;
 
@@ -21,6 +23,7 @@ pub fn problems(snapshot: &Snapshot) -> Vec<String> {
         problems.service(&format!("services[{i}] ({})", service.name), service, snapshot);
     }
     problems.overlaps(&snapshot.services);
+    problems.idle(&snapshot.idle);
     problems.0
 }
 
@@ -52,6 +55,16 @@ impl Problems {
         }
     }
 
+    fn idle(&mut self, idle: &IdleTimes) {
+        let IdleTimes { embryonic, open, closing, udp } = *idle;
+        let times = [("embryonic", embryonic), ("open", open), ("closing", closing), ("udp", udp)];
+        for (name, seconds) in times {
+            if !(1..=MAX_IDLE).contains(&seconds) {
+                self.add("idle", format!("{name} is 1 to {MAX_IDLE} seconds, not {seconds}"));
+            }
+        }
+    }
+
     fn name(&mut self, place: &str, name: &str) {
         if name.is_empty() || name.len() > MAX_NAME {
             self.add(place, format!("a name has 1 to {MAX_NAME} bytes"));
@@ -60,6 +73,7 @@ impl Problems {
 
     fn nodes(&mut self, snapshot: &Snapshot) {
         let (mut names, mut indices) = (BTreeSet::new(), BTreeMap::new());
+        let mut addresses = BTreeMap::new();
         let mut blocks: Vec<(&Node, api::ProbePorts)> = Vec::new();
         for (i, node) in snapshot.nodes.iter().enumerate() {
             let place = format!("nodes[{i}] ({})", node.name);
@@ -74,6 +88,11 @@ impl Problems {
                 self.add(&place, format!("index {} is that of {other}", node.index));
             }
             self.node_addresses(&place, node, snapshot);
+            for &address in &node.addresses {
+                if let Some(other) = addresses.insert(address, &node.name) {
+                    self.add(&place, format!("{address} is that of {other}"));
+                }
+            }
             if let Some(ports) = node.probe_ports {
                 if ports.first > ports.last || ports.first == 0 {
                     self.add(&place, "probe_ports: first is at least 1 and not above last");
@@ -177,7 +196,8 @@ impl Problems {
                         claims.entry(key(0)).or_default().extend(mine);
                     }
                     &Ports::Range(first, last) => {
-                        claims.entry(key(1)).or_default().push((first, last, i));
+                        let kind = u8::from(first != last); // of one port, it is that port
+                        claims.entry(key(kind)).or_default().push((first, last, i));
                     }
                     Ports::Any => claims.entry(key(2)).or_default().push((0, u16::MAX, i)),
                 }

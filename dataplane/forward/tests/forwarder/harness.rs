@@ -194,11 +194,13 @@ pub(crate) fn opened(frame: &Buffer) -> (u16, &[u8]) {
     {
         ethernet::IPV4 => {
             let outer = Ipv4::parse(ethernet.payload()).unwrap();
+            assert_eq!(outer.total_len(), ethernet.payload().len());
             assert!(checksum::is_valid(&ethernet.payload()[..outer.header_len()]));
             (outer.source().into(), outer.destination().into(), outer.protocol(), outer.payload())
         }
         ethernet::IPV6 => {
             let outer = Ipv6::parse(ethernet.payload()).unwrap();
+            assert_eq!(outer.total_len(), ethernet.payload().len());
             (
                 outer.source().into(),
                 outer.destination().into(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use api::Rate;
 use forward::{Class, Counter, Event, Flow, Verdict};
 use packet::build::{self, Ip};
-use packet::{Buffer, Ipv4, Mac, protocol, tcp};
+use packet::{Buffer, Ipv4, Mac, tcp};
 
 use crate::harness::*;
 
@@ -18,11 +18,19 @@ fn router(flow: &Flow) -> IpAddr {
 
 /// The error that a router sends about an answer of the flow's node, which left from the VIP.
 fn error_about(flow: &Flow, message: [u8; 2], rest: u32) -> Ip {
-    let Flow { source, source_port, destination, destination_port, .. } = *flow;
-    let answer =
-        Ip::new(destination, source).tcp(destination_port, source_port, tcp::ACK, &[7; 90]);
+    error_to(flow.destination, flow, message, rest)
+}
+
+/// The same, but to another than the answer's sender.
+fn error_to(destination: IpAddr, flow: &Flow, message: [u8; 2], rest: u32) -> Ip {
+    let answer = Ip::new(flow.destination, flow.source).tcp(
+        flow.destination_port,
+        flow.source_port,
+        tcp::ACK,
+        &[7; 90],
+    );
     let mut quote = answer.build();
-    quote.truncate(if source.is_ipv4() { 28 } else { 100 });
+    quote.truncate(if flow.source.is_ipv4() { 28 } else { 100 });
     Ip::new(router(flow), destination).icmp(message[0], message[1], rest, &quote)
 }
 
@@ -98,23 +106,18 @@ fn an_error_does_not_keep_a_flow_alive() {
 
 #[test]
 fn an_error_that_quotes_no_flow_of_ours_is_dropped() {
-    let mut l4 = L4::new(&site(2));
-    for flow in flows(1) {
+    let mut two_vips = site(2);
+    let other_vips = ["198.51.100.2", "2001:db8::c633:6402"];
+    two_vips.services[0].vips.extend(other_vips.map(|vip| vip.parse::<api::Prefix>().unwrap()));
+    let mut l4 = L4::new(&two_vips);
+    for (flow, other_vip) in flows(1).into_iter().zip(other_vips) {
         let (message, rest) = errors(&flow)[0];
-        let of = |flow: Flow| error_about(&flow, message, rest);
-        let elsewhere = address(if flow.source.is_ipv4() { OWN4 } else { OWN6 });
-        let not_its_sender = error_about(&Flow { destination: elsewhere, ..flow }, message, rest);
-        let not_its_sender = Ip::new(router(&flow), flow.destination).payload(
-            if flow.source.is_ipv4() { protocol::ICMP } else { protocol::ICMPV6 },
-            &not_its_sender.build()[if flow.source.is_ipv4() { 20 } else { 40 }..],
-        );
-        let cut = Ip::new(router(&flow), flow.destination).icmp(
-            message[0],
-            message[1],
-            rest,
-            &[0x45, 0, 0, 40],
-        );
-        for error in [of(Flow { destination_port: 81, ..flow }), not_its_sender, cut] {
+        let cut = Ip::new(router(&flow), flow.destination).icmp(message[0], message[1], rest, b"E");
+        for error in [
+            error_about(&Flow { destination_port: 81, ..flow }, message, rest),
+            error_to(address(other_vip), &flow, message, rest),
+            cut,
+        ] {
             assert_eq!(l4.send(error).verdict, Verdict::Drop(Counter::ErrorUnknown));
         }
     }

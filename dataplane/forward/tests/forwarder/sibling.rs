@@ -171,7 +171,8 @@ fn a_siblings_connections_with_a_node_that_is_forgotten_are_not_followed() {
     }
     for (flow, _) in known {
         let owner = l4.row_owner(&flow).unwrap();
-        for worker in 0..3 {
+        // The one that has it comes last, or the others would find what it has made of it.
+        for worker in [1, 2, 0] {
             assert_eq!(by(&mut l4, worker, &flow, tcp::ACK), owner);
         }
     }
