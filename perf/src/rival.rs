@@ -1,6 +1,11 @@
 //! palier-dataplane and testpmd as processes on one virtual port that delivers the packets of a file
 //! over and over, and drops what is sent.
+//!
+//! A rate is per second of CPU time of the forwarding thread, which polls without rest: so it does
+//! not depend on who else wants the CPU, and is the usual rate where nobody does.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -71,7 +76,7 @@ impl Place {
         format!("net_pcap0,rx_pcap={},infinite_rx=1", self.packets().display())
     }
 
-    /// Packets per second that the process receives, over this time.
+    /// Packets per second of CPU time that the process receives, over this time.
     ///
     /// # Errors
     /// It does not start, or does not say.
@@ -96,7 +101,7 @@ impl Place {
             .stdout(Stdio::null())
             .stderr(File::create(self.directory.join("palier.log"))?)
             .spawn()?;
-        let _running = Running(child);
+        let running = Running(child);
         let socket = self.directory.join("dataplane.sock");
         let deadline = Instant::now() + START;
         let mut before = loop {
@@ -111,19 +116,27 @@ impl Place {
         };
         std::thread::sleep(Duration::from_millis(500));
         before = count(&socket).unwrap_or(before);
+        let cpu = running.cpu_times()?;
         std::thread::sleep(time);
         let after = count(&socket)?;
         if after.forwarded - before.forwarded + 64 < after.received - before.received {
             return Err(io::Error::other("palier-dataplane did not forward all it received"));
         }
         let packets = (after.received - before.received) as f64;
-        Ok(packets / (after.at - before.at).as_secs_f64())
+        Ok(packets / running.busiest_since(&cpu)?.as_secs_f64())
     }
 
     fn testpmd(&self, mode: &str, time: Duration) -> io::Result<f64> {
         let [main, worker] = self.cores;
-        let mut child = Command::new("dpdk-testpmd")
-            .args(["-l", &format!("{main},{worker}"), "--main-lcore", &main.to_string()])
+        let mut child = Command::new("stdbuf")
+            .args([
+                "-oL",
+                "dpdk-testpmd",
+                "-l",
+                &format!("{main},{worker}"),
+                "--main-lcore",
+                &main.to_string(),
+            ])
             .args(["--in-memory", "-m", "200", "--no-telemetry", "--no-pci"])
             .args(["--log-level", "error", "--vdev", &self.device(), "--"])
             .args(["--total-num-mbufs", "16384", "--port-topology", "loop"])
@@ -133,24 +146,26 @@ impl Place {
             .stderr(File::create(self.directory.join("testpmd.log"))?)
             .spawn()?;
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let _running = Running(child);
+        let running = Running(child);
         let seconds = time.as_secs().max(1) as usize;
-        let rates = BufReader::new(output).lines().map_while(Result::ok).filter_map(|line| {
+        let mut rates = BufReader::new(output).lines().map_while(Result::ok).filter_map(|line| {
             let (_, rate) = line.split_once("Rx-pps:")?;
             rate.split_whitespace().next()?.parse::<f64>().ok().filter(|rate| *rate > 0.0)
         });
         // The first second began before it forwarded.
-        let rates: Vec<_> = rates.skip(1).take(seconds).collect();
+        let _ = rates.next();
+        let (cpu, start) = (running.cpu_times()?, Instant::now());
+        let rates: Vec<_> = rates.take(seconds).collect();
         if rates.len() < seconds {
             return Err(io::Error::other("dpdk-testpmd ended before it had said its rates"));
         }
-        Ok(rates.iter().sum::<f64>() / rates.len() as f64)
+        let share = running.busiest_since(&cpu)?.as_secs_f64() / start.elapsed().as_secs_f64();
+        Ok(rates.iter().sum::<f64>() / rates.len() as f64 / share)
     }
 }
 
-/// What a worker had counted, and when.
+/// What a worker had counted.
 struct Count {
-    at: Instant,
     received: u64,
     forwarded: u64,
 }
@@ -160,16 +175,38 @@ fn count(socket: &Path) -> io::Result<Count> {
     stream.write_all(b"{\"stats\": {}}\n")?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
-    let at = Instant::now();
     let Reply::Stats(stats) = serde_json::from_str(&line)? else {
         return Err(io::Error::other(format!("not an answer to stats: {line}")));
     };
     let counter = |name| stats.counters.get(name).copied().unwrap_or(0);
-    Ok(Count { at, received: counter("received"), forwarded: counter("forwarded") })
+    Ok(Count { received: counter("received"), forwarded: counter("forwarded") })
 }
 
 /// A process that ends with this.
 struct Running(Child);
+
+impl Running {
+    /// CPU time of each of its threads.
+    fn cpu_times(&self) -> io::Result<HashMap<OsString, Duration>> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.0.id()))?;
+        threads
+            .map(|thread| {
+                let thread = thread?;
+                let text = std::fs::read_to_string(thread.path().join("schedstat"))?;
+                let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+                let nanos = nanos.ok_or(io::ErrorKind::InvalidData)?;
+                Ok((thread.file_name(), Duration::from_nanos(nanos)))
+            })
+            .collect()
+    }
+
+    /// CPU time since then of the thread that had most.
+    fn busiest_since(&self, then: &HashMap<OsString, Duration>) -> io::Result<Duration> {
+        let now = self.cpu_times()?;
+        let since = |(thread, time): (_, &Duration)| *time - *then.get(thread).unwrap_or(time);
+        Ok(now.iter().map(since).max().unwrap_or_default())
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {

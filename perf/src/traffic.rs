@@ -66,7 +66,7 @@ impl Template {
     }
 
     /// Length of each frame.
-    pub fn len(&self) -> u16 {
+    pub fn frame_len(&self) -> u16 {
         match self.family {
             Family::V4 => 60,
             Family::V6 => 74,
@@ -80,9 +80,9 @@ impl Template {
         match self.family {
             Family::V4 => {
                 let [a, b, c, d, e, f, g, h, ..] = words;
-                frame.receive(&[a, b, c, d, e, f, g, h], self.len());
+                frame.receive(&[a, b, c, d, e, f, g, h], self.frame_len());
             }
-            Family::V6 => frame.receive(&words, self.len()),
+            Family::V6 => frame.receive(&words, self.frame_len()),
         }
     }
 
@@ -111,7 +111,7 @@ impl Template {
     /// The frame of a flow, its IPv4 checksum included, as it would come from a wire.
     pub fn frame(&self, flow: u64) -> Vec<u8> {
         let mut bytes: Vec<u8> = self.words(flow).iter().flat_map(|w| w.to_le_bytes()).collect();
-        bytes.truncate(self.len().into());
+        bytes.truncate(self.frame_len().into());
         if self.family == Family::V4 {
             let (words, _) = bytes[14..34].as_chunks();
             let sum: u32 = words.iter().map(|&word| u32::from(u16::from_be_bytes(word))).sum();

@@ -134,11 +134,33 @@ impl Connections {
         found
     }
 
+    /// The node of a flow that was found and goes on as it was: nearly every packet's.
+    #[inline]
+    pub(crate) fn follow(
+        &mut self,
+        at: &At<'_>,
+        service: &Service,
+        asked: Asked,
+    ) -> Option<Chosen> {
+        let state = match asked.signal {
+            Signal::Data => State::Open,
+            Signal::Udp => State::Udp,
+            Signal::Syn | Signal::Fin | Signal::Rst | Signal::Error => return None,
+        };
+        let table = self.table.as_mut().filter(|_| service.is_plain())?;
+        let Asked { slot, hash, .. } = asked;
+        let found = table.going_on(slot, hash, service.index, state, at.now, &at.tables.idle)?;
+        let member = service.holds(found.node, at.now)?;
+        table.refresh(slot, found);
+        self.hits += 1;
+        Some(Chosen { node: found.node, member })
+    }
+
     /// The node of the packet's flow, known or new.
     ///
     /// # Errors
     /// Why the packet is to be dropped.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn choose(
         &mut self,
         at: &At<'_>,
@@ -172,8 +194,7 @@ impl Connections {
     }
 
     /// The same for a flow that the burst's lookup did not find, or whose node is gone.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     fn unknown(
         &mut self,
         at: &At<'_>,

@@ -270,22 +270,27 @@ impl<P: Pool> Forwarder<P> {
             now: here.now,
             millis: here.millis,
         };
+        let mut too_big = false;
         if self.lanes4.count > 0 {
             let Lanes { words, hashes, count, .. } = &mut *self.lanes4;
             tables.hasher.hash4(words, *count, hashes);
             let stage = Stage { connections: &mut self.connections, at, paths: here.paths };
-            stage.run(&self.lanes4, Words4::flow, frames, verdicts, here.wire.l3(), false);
+            too_big |=
+                stage.run(&self.lanes4, Words4::flow, frames, verdicts, here.wire.l3(), false);
         }
         if self.lanes6.count > 0 {
             let Lanes { words, hashes, count, .. } = &mut *self.lanes6;
             tables.hasher.hash6(words, *count, hashes);
             let stage = Stage { connections: &mut self.connections, at, paths: here.paths };
-            stage.run(&self.lanes6, Words6::flow, frames, verdicts, here.wire.l3(), true);
+            too_big |=
+                stage.run(&self.lanes6, Words6::flow, frames, verdicts, here.wire.l3(), true);
         }
         self.connections.count(&self.counters);
-        for (frame, verdict) in frames.iter_mut().zip(verdicts) {
-            if let Verdict::TooBig { node, cell } = *verdict {
-                *verdict = self.too_big(here, frame, node, cell);
+        if too_big {
+            for (frame, verdict) in frames.iter_mut().zip(verdicts) {
+                if let Verdict::TooBig { node, cell } = *verdict {
+                    *verdict = self.too_big(here, frame, node, cell);
+                }
             }
         }
     }
@@ -346,6 +351,7 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
+    /// Whether one of the packets is [`Verdict::TooBig`].
     #[inline]
     fn run<F: Frame, const W: usize>(
         self,
@@ -355,7 +361,8 @@ impl Stage<'_> {
         verdicts: &mut [Verdict; BURST],
         l3: usize,
         ipv6: bool,
-    ) {
+    ) -> bool {
+        let mut too_big = false;
         let count = lanes.count.min(BURST);
         let found = self.connections.find(&lanes.hashes[..count]);
         for (i, lane) in lanes.lanes[..count].iter().enumerate() {
@@ -365,13 +372,24 @@ impl Stage<'_> {
                 continue;
             };
             let asked = Asked { hash: lanes.hashes[i], slot: found[i], signal: lane.signal };
-            let flow = || flow(&lanes.words, i);
             let service = &self.at.tables.services[lane.service as usize];
-            *verdict = match self.connections.choose(&self.at, service, asked, flow) {
-                Ok(chosen) => deliver(self.paths, self.at.cells, frame, l3, lane.len, ipv6, chosen),
-                Err(reason) => Verdict::Drop(reason),
+            *verdict = match self.connections.follow(&self.at, service, asked) {
+                Some(chosen) => {
+                    deliver(self.paths, self.at.cells, frame, l3, lane.len, ipv6, chosen)
+                }
+                None => {
+                    let flow = || flow(&lanes.words, i);
+                    match self.connections.choose(&self.at, service, asked, flow) {
+                        Ok(chosen) => {
+                            deliver(self.paths, self.at.cells, frame, l3, lane.len, ipv6, chosen)
+                        }
+                        Err(reason) => Verdict::Drop(reason),
+                    }
+                }
             };
+            too_big |= matches!(verdict, Verdict::TooBig { .. });
         }
+        too_big
     }
 }
 

@@ -19,6 +19,7 @@ mod class;
 pub mod connection;
 mod connections;
 mod counters;
+mod exact;
 mod explain;
 mod flow;
 mod forwarder;

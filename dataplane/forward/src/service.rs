@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use crate::balance::Balance;
 use crate::cells::Cell;
+use crate::exact::Exact;
 use crate::lpm::Lpm;
 use crate::tick::Tick;
 
@@ -53,6 +54,12 @@ impl Member {
 }
 
 impl Service {
+    /// Whether its packets take the short way: everybody is served, and flows are remembered.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.track && self.sources.is_none()
+    }
+
     /// The node's part, if flows that it has stay with it.
     #[inline]
     pub fn holds(&self, node: u16, now: Tick) -> Option<Member> {
@@ -87,8 +94,8 @@ pub enum Destination {
 #[derive(Debug, Default)]
 pub struct Vips {
     /// The common case, one lookup: address, port and protocol packed.
-    exact4: HashMap<u64, u32, RandomState>,
-    exact6: HashMap<(u128, u32), u32, RandomState>,
+    exact4: Exact<u64>,
+    exact6: Exact<(u128, u32)>,
     /// Every VIP or VIP prefix -> its number in `places`.
     prefixes: Lpm<u32>,
     places: Vec<Place>,
@@ -134,11 +141,13 @@ impl Vips {
         };
         vips.places = prefixes.iter().map(place).collect();
         let numbers: HashMap<Prefix, usize, RandomState> = prefixes.into_iter().zip(0..).collect();
+        let mut exact = (Vec::new(), Vec::new());
         for (number, service) in (0_u32..).zip(services) {
             for vip in &service.vips {
-                vips.add(numbers[vip], service, number);
+                vips.add(numbers[vip], service, number, &mut exact);
             }
         }
+        (vips.exact4, vips.exact6) = (Exact::new(&exact.0), Exact::new(&exact.1));
         for place in &mut vips.places {
             // A single port before a range, a range before any port.
             place.ports.sort_by_key(|ports| ports.last - ports.first);
@@ -148,7 +157,7 @@ impl Vips {
         vips
     }
 
-    fn add(&mut self, place: usize, service: &api::Service, number: u32) {
+    fn add(&mut self, place: usize, service: &api::Service, number: u32, exact: &mut Entries) {
         let protocol = service.protocol.number();
         let ranges: Vec<(u16, u16)> = match &service.ports {
             api::Ports::List(ports) => ports.iter().map(|&port| (port, port)).collect(),
@@ -161,20 +170,7 @@ impl Vips {
             let range = PortRange { protocol, first, last, service: number };
             self.places[place].ports.push(range);
             if vip.is_host() && first == last {
-                self.add_exact(vip.address(), first, protocol, number);
-            }
-        }
-    }
-
-    fn add_exact(&mut self, address: IpAddr, port: u16, protocol: u8, number: u32) {
-        match address {
-            IpAddr::V4(v4) => {
-                let key = key4(u32::from_le_bytes(v4.octets()), port.to_be(), protocol);
-                self.exact4.insert(key, number);
-            }
-            IpAddr::V6(v6) => {
-                let key = (u128::from_le_bytes(v6.octets()), key6(port.to_be(), protocol));
-                self.exact6.insert(key, number);
+                add_exact(exact, vip.address(), first, protocol, number);
             }
         }
     }
@@ -183,13 +179,13 @@ impl Vips {
     /// of the packet's bytes read as little-endian numbers.
     #[inline]
     pub(crate) fn exact4(&self, key: u64) -> Option<u32> {
-        self.exact4.get(&key).copied()
+        self.exact4.get(key)
     }
 
     /// The same for IPv6.
     #[inline]
     pub(crate) fn exact6(&self, address: u128, port: u16, protocol: u8) -> Option<u32> {
-        self.exact6.get(&(address, key6(port, protocol))).copied()
+        self.exact6.get((address, key6(port, protocol)))
     }
 
     /// The service that takes packets to this destination.
@@ -223,6 +219,22 @@ impl Vips {
     /// Whether it is a VIP.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.prefixes.lookup(address).is_some()
+    }
+}
+
+/// What goes into [`Vips::exact4`] and [`Vips::exact6`].
+type Entries = (Vec<(u64, u32)>, Vec<((u128, u32), u32)>);
+
+fn add_exact(exact: &mut Entries, address: IpAddr, port: u16, protocol: u8, number: u32) {
+    match address {
+        IpAddr::V4(v4) => {
+            let key = key4(u32::from_le_bytes(v4.octets()), port.to_be(), protocol);
+            exact.0.push((key, number));
+        }
+        IpAddr::V6(v6) => {
+            let key = (u128::from_le_bytes(v6.octets()), key6(port.to_be(), protocol));
+            exact.1.push((key, number));
+        }
     }
 }
 

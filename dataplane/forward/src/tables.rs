@@ -449,8 +449,8 @@ mod tests {
         site.services.extend([other, third]);
         let tables = tables(&site);
         let balance = |i: usize| tables.services[i].balance.as_ref().unwrap();
-        assert!(Arc::ptr_eq(balance(0), balance(1)));
-        assert!(!Arc::ptr_eq(balance(0), balance(2)));
+        assert!(Arc::ptr_eq(&balance(0).maglev, &balance(1).maglev));
+        assert!(!Arc::ptr_eq(&balance(0).maglev, &balance(2).maglev));
     }
 
     #[test]
@@ -471,6 +471,29 @@ mod tests {
         for row in 0..new.maglev.rows() {
             let moved = old.maglev.owner(row) != new.maglev.owner(row);
             assert_eq!(new.changed(row), Tick::new(if moved { 3 } else { 1 }));
+        }
+    }
+
+    #[test]
+    fn services_that_come_to_share_a_table_have_their_own_histories() {
+        let mut names = Names::default();
+        let mut site = site();
+        let mut other = site.services[0].clone();
+        (other.name, other.vips) = ("other".into(), vec!["198.51.100.2".parse().unwrap()]);
+        other.nodes.pop();
+        site.services.push(other);
+        let before = names.build(&site, None, 1).unwrap();
+        site.services[1].nodes = site.services[0].nodes.clone();
+        let after = names.build(&site, Some(&before), 2).unwrap();
+        let [old, new] = [&before, &after].map(|tables| {
+            let balance = |i: usize| tables.services[i].balance.clone().unwrap();
+            [balance(0), balance(1)]
+        });
+        assert!(Arc::ptr_eq(&new[0].maglev, &new[1].maglev));
+        for row in 0..new[1].maglev.rows() {
+            let moved = old[1].maglev.owner(row) != new[1].maglev.owner(row);
+            assert_eq!(new[0].changed(row), Tick::new(1));
+            assert_eq!(new[1].changed(row), Tick::new(if moved { 2 } else { 1 }));
         }
     }
 

@@ -41,6 +41,7 @@ impl State {
 pub(super) struct Packed(pub(super) u64);
 
 const TICK_SHIFT: u32 = 32;
+const TICK: u64 = ((1 << Tick::SHORT_BITS) - 1) << TICK_SHIFT;
 const STATE_SHIFT: u32 = 56;
 const ONCE: u64 = 1 << 58;
 const UNUSED: u64 = !0 << 59;
@@ -75,6 +76,15 @@ impl Packed {
             state: self.state(),
             once: self.once(),
         }
+    }
+
+    /// The same node's entry after a sign of life, if it is of this service and state.
+    #[inline]
+    pub(super) fn alive(self, service: u16, state: State, now: Tick) -> Option<Self> {
+        let node = u64::from(self.node());
+        let alive = (state as u64) << STATE_SHIFT | u64::from(service) << 16 | node;
+        const CHANGES: u64 = TICK | ONCE;
+        ((self.0 & !CHANGES) == alive).then_some(Self(alive | u64::from(now.short()) << TICK_SHIFT))
     }
 
     #[inline]

@@ -80,7 +80,7 @@ fn search(
     matching: impl Fn(&Bucket, u64) -> u32,
 ) {
     for (hashes, found) in hashes.chunks(BURST).zip(found.chunks_mut(BURST)) {
-        let mut missing = [(0, 0); BURST];
+        let mut missing = [0_u8; BURST];
         let mut count = 0;
         for (i, (&hash, found)) in hashes.iter().zip(&mut *found).enumerate() {
             let tag = tag(hash);
@@ -90,12 +90,15 @@ fn search(
             if ways == 0 {
                 let bucket = second(tag, bucket, buckets.len());
                 prefetch(&buckets[bucket]);
-                missing[count] = (i, bucket);
+                missing[count] = i as u8; // less than BURST
                 count += 1;
             }
         }
-        for &(i, bucket) in &missing[..count] {
-            let ways = matching(&buckets[bucket], tag(hashes[i]));
+        for &i in &missing[..count] {
+            let i = usize::from(i);
+            let tag = tag(hashes[i]);
+            let bucket = second(tag, first(tag, buckets.len()), buckets.len());
+            let ways = matching(&buckets[bucket], tag);
             let slot = Slot::new(bucket, ways.trailing_zeros() as usize % WAYS);
             found[i] = if ways == 0 { Slot::NONE } else { slot };
         }

@@ -5,7 +5,7 @@ use crate::flow::Flow;
 
 use super::bucket::{Bucket, Slot, WAYS, first, second, tag};
 use super::details::Row;
-use super::entry::{Entry, Packed};
+use super::entry::{Entry, Packed, State};
 use super::layout::{Area, Geometry};
 use super::memory::{Memory, Region};
 use super::rules::Idle;
@@ -23,6 +23,14 @@ pub struct Table {
     /// The bucket that is swept next.
     cursor: usize,
     forgotten: Vec<Forgotten>,
+}
+
+/// A flow of which nothing is news but, once a tick, that it is alive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GoingOn {
+    pub(crate) node: u16,
+    /// What is to be stored.
+    changed: Option<Packed>,
 }
 
 /// A node whose entries are hidden and removed, until the sweep has come round.
@@ -119,6 +127,35 @@ impl Table {
             return None;
         }
         Some(value.entry(now))
+    }
+
+    /// The same for a flow that goes on: found, of this service, in this state and seen lately. What
+    /// [`step`](super::step) would make of it, in a few instructions; `None` leaves it to that.
+    #[inline]
+    pub(crate) fn going_on(
+        &self,
+        slot: Slot,
+        hash: u64,
+        service: u16,
+        state: State,
+        now: Tick,
+        idle: &Idle,
+    ) -> Option<GoingOn> {
+        let bucket = self.area.buckets.get(slot.bucket())?;
+        let value = bucket.value(slot.way());
+        let alive = value.alive(service, state, now)?;
+        // One whose tick lies ahead has a negative age: taken as unsigned, that is too old.
+        let lately = value.age(now) as u32 <= idle.ticks(state);
+        (bucket.tag(slot.way()) == tag(hash) && lately && self.forgotten.is_empty())
+            .then_some(GoingOn { node: value.node(), changed: (value != alive).then_some(alive) })
+    }
+
+    /// Stores that a flow at `slot` goes on.
+    #[inline]
+    pub(crate) fn refresh(&mut self, slot: Slot, going_on: GoingOn) {
+        if let Some(changed) = going_on.changed {
+            self.bucket(slot.bucket()).set_value(slot.way(), changed);
+        }
     }
 
     /// Stores what became of the entry at `slot`.
@@ -259,5 +296,47 @@ impl Table {
             }
             ways != 0
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::{Signal, Step, step};
+
+    #[test]
+    fn the_short_way_does_what_step_says_and_leaves_the_rest_to_it() {
+        const HASH: u64 = 5;
+        let (idle, now) = (Idle::default(), Tick::new(1_000_000));
+        let mut table = Table::anonymous(NonZeroU32::new(8).unwrap(), false).unwrap();
+        for (signal, going_on) in [(Signal::Data, State::Open), (Signal::Udp, State::Udp)] {
+            for (state, once) in State::ALL.into_iter().flat_map(|s| [(s, false), (s, true)]) {
+                let limit = idle.ticks(state);
+                for seen in [1_000_001, 1_000_000, 999_999, 1_000_000 - limit, 999_999 - limit] {
+                    let entry = Entry { node: 7, service: 3, seen: Tick::new(seen), state, once };
+                    let slot = table.insert(HASH, entry, now, &idle).slot;
+                    let of = |table: &Table, service| {
+                        table.going_on(slot, HASH, service, going_on, now, &idle)
+                    };
+                    assert!(of(&table, 4).is_none(), "another service's");
+                    let short = of(&table, 3);
+                    let taken =
+                        state == going_on && seen <= 1_000_000 && !entry.expired(now, &idle);
+                    assert_eq!(short.is_some(), taken, "{entry:?}");
+                    let Some(short) = short else { continue };
+                    let Step::Follow(changed) = step(Some(entry), signal, now, &idle) else {
+                        panic!("{entry:?} is known");
+                    };
+                    assert_eq!(short.changed.is_some(), changed.is_some(), "{entry:?}");
+                    table.refresh(slot, short);
+                    assert_eq!(table.entry(slot, HASH, now), Some(changed.unwrap_or(entry)));
+                }
+            }
+        }
+        table.forget_node(7);
+        let entry = Entry { node: 8, service: 3, seen: now, state: State::Open, once: false };
+        let slot = table.insert(HASH, entry, now, &idle).slot;
+        assert!(table.going_on(slot, HASH, 3, State::Open, now, &idle).is_none());
+        assert!(table.going_on(slot, HASH + 1, 3, State::Open, now, &idle).is_none());
     }
 }

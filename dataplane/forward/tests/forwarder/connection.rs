@@ -328,3 +328,38 @@ fn without_a_node_new_flows_are_dropped_and_known_ones_stay() {
     assert_eq!(sent.verdict, Verdict::Drop(Counter::NoNode));
     assert_eq!(l4.count(Counter::NoNode), 1);
 }
+
+#[test]
+fn a_flow_whose_service_has_another_name_now_keeps_its_node() {
+    let mut l4 = L4::new(&site(3));
+    let known = open(&mut l4, flows(60));
+    let mut renamed = site(6);
+    renamed.services[0].name = "shop".into();
+    l4.apply(&renamed);
+    moved(&l4, known.clone());
+    for (flow, node) in &known {
+        assert_eq!(l4.node_of(flow, tcp::ACK), *node);
+    }
+    let connections =
+        |l4: &L4, name, nodes| (1..=nodes).map(|n| l4.traffic(name, n).connections).sum::<u64>();
+    assert_eq!((connections(&l4, "web", 3), connections(&l4, "shop", 6)), (0, 120));
+    assert_eq!(l4.count(Counter::NewFlow), 120);
+}
+
+#[test]
+fn a_flow_that_its_node_released_needs_no_leave_to_be_recorded_anew() {
+    let mut capped = site(3);
+    capped.limits.insertions = api::Rate { per_second: 1, burst: 20 };
+    let mut l4 = L4::new(&capped);
+    let known = open(&mut l4, flows(10));
+    let release = Release::At(l4.millis());
+    set(&mut capped, 2, State::Down, release);
+    l4.apply(&capped);
+    l4.pass(Duration::from_millis(Tick::MILLIS));
+    for (flow, node) in &known {
+        let expected = if *node == 2 { l4.row_owner(flow).unwrap() } else { *node };
+        assert_eq!(l4.node_of(flow, tcp::ACK), expected);
+    }
+    assert!(l4.count(Counter::Rescheduled) > 0);
+    assert_eq!((l4.count(Counter::InsertionCap), l4.connections()), (0, 20));
+}

@@ -17,7 +17,7 @@ fn router(flow: &Flow) -> IpAddr {
 }
 
 /// The error that a router sends about an answer of the flow's node, which left from the VIP.
-fn error_about(flow: &Flow, message: [u8; 2], rest: u32) -> Ip {
+pub(crate) fn error_about(flow: &Flow, message: [u8; 2], rest: u32) -> Ip {
     error_to(flow.destination, flow, message, rest)
 }
 

@@ -1,6 +1,6 @@
 //! The forwarder as its process sees it: Snapshots and packets in, verdicts out, in virtual time.
 //!
-//! One file a subject; `harness.rs` is the L4 node that they all drive.
+//! One file a subject; `harness.rs` is the L4 node that they all drive, `site.rs` what it is told of.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,3 +15,4 @@ mod icmp;
 mod kernel;
 mod service;
 mod sibling;
+mod site;

@@ -7,6 +7,7 @@ use forward::{Counter, Flow, Tick};
 use packet::tcp;
 
 use crate::harness::*;
+use crate::icmp::error_about;
 
 /// An L4 node of three workers that has run for longer than anything is remembered.
 fn settled(nodes: u16) -> L4 {
@@ -201,4 +202,22 @@ fn a_reset_that_follows_a_siblings_flow_closes_it_here_too() {
         let told = l4.explain(&flow).known.unwrap();
         assert_eq!(told.workers, [0, 1]);
     }
+}
+
+#[test]
+fn an_error_finds_its_flow_at_any_worker_however_old_the_flow_is() {
+    let mut l4 = settled(3);
+    let moved = moved(&mut l4);
+    for _ in 0..3 {
+        l4.pass(site(1).idle.longest() / 2);
+        for (flow, node) in &moved {
+            assert_eq!(by(&mut l4, 0, flow, tcp::ACK), *node);
+        }
+    }
+    let before = l4.connections();
+    for (flow, node) in &moved {
+        let message = if flow.source.is_ipv4() { [3, 1] } else { [1, 0] };
+        assert_eq!(l4.send_by(1, error_about(flow, message, 0)).node(), *node);
+    }
+    assert_eq!(l4.connections(), before, "it brings no entry with it");
 }
