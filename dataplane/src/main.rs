@@ -110,11 +110,11 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, stop.clone()).map_err(|error| with_causes(&error))?;
     }
-    std::fs::create_dir_all(&settings.state_dir)
-        .map_err(|error| format!("--state-dir {}: {error}", settings.state_dir.display()))?;
     // Before the ports: of two processes, the second must not touch the first one's devices.
     let listener =
         socket::Listener::bind(&settings.run_dir).map_err(|error| with_causes(&error))?;
+    std::fs::create_dir_all(&settings.state_dir)
+        .map_err(|error| format!("--state-dir {}: {error}", settings.state_dir.display()))?;
     let Opened { eal, pool, ports, workers } =
         ports::open(settings).map_err(|error| with_causes(&error))?;
     // EAL has pinned this thread to a worker's CPU, and those that it starts would be there too.

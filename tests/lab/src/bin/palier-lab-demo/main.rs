@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use lab::{Lab, Wire};
+use lab::{Lab, VIP, VIP6, Wire};
 use load::{Load, Seen};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -90,6 +90,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    introduce(&lab, args.wire);
     notes(&lab);
     let seen = run(&lab, args.time, &stopped);
     println!("in all: {}", table::requests(&seen));
@@ -97,6 +98,21 @@ fn main() -> ExitCode {
         println!("first failure: {failure}");
     }
     if seen.answered > 0 && seen.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints what is about to be seen.
+fn introduce(lab: &Lab, wire: Driver) {
+    let driver = match wire {
+        Driver::Tap => "net_tap",
+        Driver::AfPacket => "net_af_packet",
+    };
+    println!(
+        "client -> router (ECMP) -> {} L4 nodes (palier-dataplane over DPDK's {driver}) -> IP in IP -> \
+         {} L7 nodes -> client\nHTTP to the VIPs {VIP} and {VIP6}; an L7 node is drained and comes \
+         back now and then\n",
+        lab.l4s().len(),
+        lab.l7s().len(),
+    );
 }
 
 /// Prints what the dataplanes warned of as they started.
