@@ -17,7 +17,9 @@ pub fn find(program: &str) -> Result<PathBuf, Error> {
         return if path.is_file() {
             Ok(path)
         } else {
-            let hint = format!("PALIER_BIN_DIR is {}", Path::new(&dir).display());
+            let dir = Path::new(&dir).display();
+            let hint =
+                format!("PALIER_BIN_DIR is {dir}; `cargo build --workspace --bins` makes it");
             Err(Error::MissingProgram { program: program.into(), hint })
         };
     }
