@@ -38,10 +38,12 @@ impl Class {
 
     /// The class of an IP packet; `icmp_type` if it is ICMP.
     pub(crate) fn of(packet: &Summary, icmp_type: Option<u8>, tables: Option<&Tables>) -> Self {
+        let ipv6 = packet.source.is_ipv6();
         match (packet.protocol, icmp_type) {
             // Whoever is not on the link cannot have sent it with this hop limit (RFC 4861 section 3.1).
-            (ICMPV6, Some(133..=137)) if packet.ttl == 255 => return Self::Neighbor,
-            (ICMPV6, Some(1..=127)) | (ICMP, Some(3..=5 | 11 | 12)) => return Self::Errors,
+            (ICMPV6, Some(133..=137)) if ipv6 && packet.ttl == 255 => return Self::Neighbor,
+            (ICMPV6, Some(1..=127)) if ipv6 => return Self::Errors,
+            (ICMP, Some(3..=5 | 11 | 12)) if !ipv6 => return Self::Errors,
             _ => {}
         }
         let bfd = packet.protocol == UDP && BFD.contains(&packet.destination_port);

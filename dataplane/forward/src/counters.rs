@@ -101,7 +101,7 @@ counters! {
     Malformed => "drop_malformed",
     /// Dropped: the NIC found the IPv4 header's checksum wrong.
     BadChecksum => "drop_bad_checksum",
-    /// Dropped: the frame is for another station.
+    /// Dropped: the frame is for another station, or for a group and its packet for a VIP.
     OtherMac => "drop_other_mac",
     /// Dropped: not of the VLAN of this port.
     OtherVlan => "drop_other_vlan",

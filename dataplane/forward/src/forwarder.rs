@@ -119,10 +119,16 @@ impl Wire {
         if self.vlan.is_some() { 18 } else { 14 }
     }
 
-    /// Whether the station with the frame's destination address is this node, or every node.
+    /// Whether the frame is for this node alone.
     #[inline]
-    pub(crate) fn accepts(&self, frame: &[u8]) -> bool {
-        frame.first_chunk().is_some_and(|to: &[u8; 6]| to[0] & 1 != 0 || *to == self.mac)
+    pub(crate) fn is_ours(&self, frame: &[u8]) -> bool {
+        frame.first_chunk() == Some(&self.mac)
+    }
+
+    /// Whether the frame is for a group of stations: then each L4 node on the segment has it.
+    #[inline]
+    pub(crate) fn is_group(frame: &[u8]) -> bool {
+        frame.first().is_some_and(|byte| byte & 1 != 0)
     }
 
     /// The frame's EtherType behind the tag that this port's frames have.
@@ -133,12 +139,13 @@ impl Wire {
         };
         let &[t0, t1, tag0, tag1, inner0, inner1] = frame.get(12..18)?.first_chunk()?;
         let id = u16::from_be_bytes([tag0, tag1]) & 0x0fff;
-        ([t0, t1] == [0x81, 0x00] && id == vlan).then_some([inner0, inner1])
+        ([t0, t1] == VLAN && id == vlan).then_some([inner0, inner1])
     }
 }
 
 pub(crate) const IPV4: [u8; 2] = [0x08, 0x00];
 pub(crate) const IPV6: [u8; 2] = [0x86, 0xdd];
+pub(crate) const VLAN: [u8; 2] = [0x81, 0x00];
 
 /// One worker's load balancer.
 pub struct Forwarder<P: Pool> {
@@ -300,7 +307,7 @@ impl<P: Pool> Forwarder<P> {
     fn plain(&mut self, here: &Here<'_>, i: usize, frame: &P::Frame) -> bool {
         let Some(tables) = here.tables else { return false };
         let (bytes, l3) = (frame.bytes(), here.wire.l3());
-        if !here.wire.accepts(bytes) || frame.has_bad_ipv4_checksum() {
+        if !here.wire.is_ours(bytes) || frame.has_bad_ipv4_checksum() {
             return false;
         }
         let available = frame.total_len().saturating_sub(l3);

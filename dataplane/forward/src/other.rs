@@ -10,7 +10,7 @@ use crate::connection::{Signal, Slot};
 use crate::connections::{Asked, At, Chosen};
 use crate::counters::Counter;
 use crate::flow::Flow;
-use crate::forwarder::{Event, Forwarder, Here, IPV4, IPV6, Verdict, deliver};
+use crate::forwarder::{Event, Forwarder, Here, IPV4, IPV6, VLAN, Verdict, Wire, deliver};
 use crate::fragment::{Key, Recorded};
 use crate::icmp;
 use crate::path::Path;
@@ -37,12 +37,14 @@ impl<P: Pool> Forwarder<P> {
     #[cold]
     #[inline(never)]
     pub(crate) fn other(&mut self, here: &Here<'_>, frame: &mut P::Frame) -> Verdict {
-        if !here.wire.accepts(frame.bytes()) {
+        let is_group = Wire::is_group(frame.bytes());
+        if !is_group && !here.wire.is_ours(frame.bytes()) {
             return Verdict::Drop(Counter::OtherMac);
         }
         match here.wire.ethertype(frame.bytes()) {
             Some(IPV4 | IPV6) => {}
             Some(ARP) => return Verdict::Kernel(Class::Neighbor),
+            Some(VLAN) if here.wire.vlan.is_none() => return Verdict::Drop(Counter::OtherVlan),
             Some(_) => return Verdict::Kernel(Class::Other),
             None if frame.bytes().len() < here.wire.l3() => {
                 return Verdict::Drop(Counter::Malformed);
@@ -57,6 +59,10 @@ impl<P: Pool> Forwarder<P> {
             Err(reason) => return Verdict::Drop(counter(reason)),
         };
         let Some(tables) = here.tables else { return self.kernel(here, frame, &packet) };
+        // Each L4 node on the segment would send one on (RFC 1122 section 3.3.6).
+        if is_group && tables.vips.contains(packet.destination) {
+            return Verdict::Drop(Counter::OtherMac);
+        }
         match packet.protocol {
             _ if packet.fragment.is_some_and(|f| f.offset > 0) => {
                 self.later_fragment(here, tables, frame, &packet)

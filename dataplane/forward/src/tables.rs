@@ -69,7 +69,7 @@ impl Tables {
     /// The tables of `snapshot`. Maglev tables that `previous` has already are shared with it.
     ///
     /// # Errors
-    /// Everything that is wrong with the Snapshot; nothing was numbered then.
+    /// Everything that is wrong with the Snapshot.
     pub fn build(
         snapshot: &Snapshot,
         key: HashKey,

@@ -161,7 +161,11 @@ fn what_is_for_others_is_counted_and_what_is_for_the_node_needs_an_exception_int
         Case::dropped("an echo request to it", &echo.build(), NONE),
         // Neither IP version: `frame` writes ARP's EtherType.
         Case::frame_dropped("ARP", build::frame(Mac::BROADCAST, ROUTER, None, &[0; 28]), NONE),
-        Case::frame_dropped("a VLAN's frame", build::frame(PORT, ROUTER, Some(7), &vip), NONE),
+        Case::frame_dropped(
+            "a VLAN's frame",
+            build::frame(PORT, ROUTER, Some(7), &vip),
+            "drop_other_vlan",
+        ),
         Case::tunnelled("a VIP", TCP4, TCP4.packet(b"")),
     ]);
 }

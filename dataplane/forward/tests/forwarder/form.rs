@@ -1,6 +1,6 @@
 //! Packets and frames of every form: options, extension headers, tags, padding, faults.
 
-use forward::{Counter, Verdict};
+use forward::{Class, Counter, Verdict};
 use packet::build::{self, Ip};
 use packet::{Buffer, Ethernet, Mac, protocol, tcp};
 
@@ -204,9 +204,25 @@ fn without_a_route_packets_are_dropped() {
 }
 
 #[test]
-fn frames_to_all_stations_are_taken() {
+fn of_frames_to_all_stations_the_kernel_gets_what_is_not_for_a_vip() {
     let mut l4 = L4::new(&site(2));
+    // Every L4 node on the segment has it: none sends it on.
     let packet = segment(&flow4(1), tcp::SYN).build();
     let frame = build::frame(Mac::BROADCAST, ROUTER, None, &packet);
-    assert_eq!(l4.send_frame(0, Buffer::new(&frame)).tunnelled().1, packet);
+    let sent = l4.send_frame(0, Buffer::new(&frame));
+    assert_eq!(sent.verdict, Verdict::Drop(Counter::OtherMac));
+
+    let packet = Ip::between("192.0.2.130", "192.0.2.255").udp(1, 2, b"hello").build();
+    let frame = build::frame(Mac::BROADCAST, ROUTER, None, &packet);
+    let sent = l4.send_frame(0, Buffer::new(&frame));
+    assert_eq!(sent.verdict, Verdict::Kernel(Class::Other));
+}
+
+#[test]
+fn tagged_frames_are_not_for_a_port_without_a_vlan() {
+    let mut l4 = L4::new(&site(2));
+    let packet = segment(&flow4(1), tcp::SYN).build();
+    let frame = build::frame(NODE, ROUTER, Some(7), &packet);
+    let sent = l4.send_frame(0, Buffer::new(&frame));
+    assert_eq!(sent.verdict, Verdict::Drop(Counter::OtherVlan));
 }
