@@ -22,7 +22,7 @@ use crate::replies::Replies;
 use crate::service::key4;
 use crate::tables::Tables;
 use crate::tick::Tick;
-use crate::tunnel::encapsulate;
+use crate::tunnel::{Inner, encapsulate_inner};
 
 /// What to do with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,14 +176,21 @@ struct Lane {
     packet: u8,
     signal: Signal,
     len: u16,
+    traffic_class: u8,
     service: u32,
+}
+
+impl Lane {
+    /// In place of one that is not there.
+    const NONE: Self =
+        Self { packet: 0, signal: Signal::Data, len: 0, traffic_class: 0, service: 0 };
 }
 
 impl<const W: usize> Lanes<W> {
     fn new() -> Box<Self> {
         Box::new(Self {
             words: Words::new(),
-            lanes: [Lane { packet: 0, signal: Signal::Data, len: 0, service: 0 }; BURST],
+            lanes: [Lane::NONE; BURST],
             count: 0,
             hashes: [0; BURST],
         })
@@ -325,8 +332,8 @@ impl<P: Pool> Forwarder<P> {
                 let Some(service) = service else { return false };
                 let lanes = &mut *self.lanes4;
                 lanes.words.set(lanes.count, packet.addresses, packet.ports, packet.protocol);
-                let Plain { signal, len, .. } = packet;
-                lanes.add(Lane { packet: i as u8, signal, len, service });
+                let Plain { signal, len, traffic_class, .. } = packet;
+                lanes.add(Lane { packet: i as u8, signal, len, traffic_class, service });
                 true
             }
             Some(IPV6) => {
@@ -341,8 +348,8 @@ impl<P: Pool> Forwarder<P> {
                 let Some(service) = service else { return false };
                 let lanes = &mut *self.lanes6;
                 lanes.words.set(lanes.count, packet.addresses, packet.ports, packet.protocol);
-                let Plain { signal, len, .. } = packet;
-                lanes.add(Lane { packet: i as u8, signal, len, service });
+                let Plain { signal, len, traffic_class, .. } = packet;
+                lanes.add(Lane { packet: i as u8, signal, len, traffic_class, service });
                 true
             }
             Some(_) | None => false,
@@ -378,17 +385,17 @@ impl Stage<'_> {
             else {
                 continue;
             };
-            let asked = Asked { hash: lanes.hashes[i], slot: found[i], signal: lane.signal };
+            // Made where it is wanted: handed to `choose`, it would have to lie in memory.
+            let asked = || Asked { hash: lanes.hashes[i], slot: found[i], signal: lane.signal };
+            let inner = Inner::new(ipv6, lane.len, lane.traffic_class);
             let service = &self.at.tables.services[lane.service as usize];
-            *verdict = match self.connections.follow(&self.at, service, asked) {
-                Some(chosen) => {
-                    deliver(self.paths, self.at.cells, frame, l3, lane.len, ipv6, chosen)
-                }
+            *verdict = match self.connections.follow(&self.at, service, asked()) {
+                Some(chosen) => deliver(self.paths, self.at.cells, frame, l3, inner, ipv6, chosen),
                 None => {
                     let flow = || flow(&lanes.words, i);
-                    match self.connections.choose(&self.at, service, asked, flow) {
+                    match self.connections.choose(&self.at, service, asked(), flow) {
                         Ok(chosen) => {
-                            deliver(self.paths, self.at.cells, frame, l3, lane.len, ipv6, chosen)
+                            deliver(self.paths, self.at.cells, frame, l3, inner, ipv6, chosen)
                         }
                         Err(reason) => Verdict::Drop(reason),
                     }
@@ -400,14 +407,14 @@ impl Stage<'_> {
     }
 }
 
-/// Puts the outer header in front of a packet of `len` bytes for the node that was chosen.
+/// Puts the outer header in front of a packet for the node that was chosen.
 #[inline]
 pub(crate) fn deliver<F: Frame>(
     paths: &Paths,
     cells: &Cells,
     frame: &mut F,
     l3: usize,
-    len: u16,
+    inner: Inner,
     ipv6: bool,
     chosen: Chosen,
 ) -> Verdict {
@@ -416,12 +423,12 @@ pub(crate) fn deliver<F: Frame>(
     if !path.is_resolved() {
         return Verdict::Wait { node };
     }
-    if len > path.max_inner() {
+    if inner.len() > path.max_inner().into() {
         return Verdict::TooBig { node, cell: chosen.member.cell };
     }
-    match encapsulate(frame, l3, path) {
+    match encapsulate_inner(frame, l3, inner, path) {
         Ok(()) => {
-            cells.packet(chosen.member.cell, len.into());
+            cells.packet(chosen.member.cell, inner.len().into());
             Verdict::Forward { port: path.port() }
         }
         Err(reason) => Verdict::Drop(reason),

@@ -16,7 +16,7 @@ use crate::icmp;
 use crate::path::Path;
 use crate::service::{Destination, Service};
 use crate::tables::Tables;
-use crate::tunnel::{encapsulate, fragment};
+use crate::tunnel::{Inner, encapsulate, fragment};
 
 const ARP: [u8; 2] = [0x08, 0x06];
 const ICMP: u8 = 1;
@@ -263,7 +263,8 @@ impl<P: Pool> Forwarder<P> {
     ) -> Verdict {
         let ipv6 = packet.destination.is_ipv6();
         let len = u16::try_from(packet.end - packet.l3).unwrap_or(u16::MAX);
-        match deliver(here.paths, &self.cells, frame, packet.l3, len, ipv6, chosen) {
+        let inner = Inner::new(ipv6, len, packet.traffic_class);
+        match deliver(here.paths, &self.cells, frame, packet.l3, inner, ipv6, chosen) {
             Verdict::TooBig { node, cell } => self.too_big(here, frame, node, cell),
             verdict => verdict,
         }

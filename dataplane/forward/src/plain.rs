@@ -14,6 +14,8 @@ pub(crate) struct Plain<A> {
     pub(crate) protocol: u8,
     /// Length of the IP packet.
     pub(crate) len: u16,
+    /// DSCP and ECN.
+    pub(crate) traffic_class: u8,
     pub(crate) signal: Signal,
 }
 
@@ -33,7 +35,7 @@ pub(crate) fn plain4(bytes: &[u8], available: usize) -> Option<Plain<u64>> {
     let signal = signal(protocol, &bytes[20..], usize::from(len).checked_sub(20)?)?;
     let addresses = header[12..].first_chunk().copied().map(u64::from_le_bytes)?;
     let ports = header[20..].first_chunk().copied().map(u32::from_le_bytes)?;
-    Some(Plain { addresses, ports, protocol, len, signal })
+    Some(Plain { addresses, ports, protocol, len, traffic_class: header[1], signal })
 }
 
 /// The IPv6 packet at the start of `bytes`, of which `available` bytes are in the frame.
@@ -51,7 +53,8 @@ pub(crate) fn plain6(bytes: &[u8], available: usize) -> Option<Plain<[u64; 4]>> 
     let &[a, b, c, d] = words.first_chunk()?;
     let addresses = [a, b, c, d].map(u64::from_le_bytes);
     let ports = header[40..].first_chunk().copied().map(u32::from_le_bytes)?;
-    Some(Plain { addresses, ports, protocol, len, signal })
+    let traffic_class = header[0] << 4 | header[1] >> 4;
+    Some(Plain { addresses, ports, protocol, len, traffic_class, signal })
 }
 
 /// What the packet means to its connection; `None` if its transport header does not fit into

@@ -24,6 +24,20 @@ pub(crate) use fragment::fragment;
 #[inline]
 pub fn encapsulate<F: Frame>(frame: &mut F, l3: usize, path: &Path) -> Result<(), Counter> {
     let inner = Inner::read(frame.bytes(), l3).ok_or(Counter::Malformed)?;
+    encapsulate_inner(frame, l3, inner, path)
+}
+
+/// The same for a packet whose header was read already.
+///
+/// # Errors
+/// As [`encapsulate`], but for the header.
+#[inline]
+pub(crate) fn encapsulate_inner<F: Frame>(
+    frame: &mut F,
+    l3: usize,
+    inner: Inner,
+    path: &Path,
+) -> Result<(), Counter> {
     let end = l3 + inner.len as usize;
     if frame.total_len() > end {
         frame.truncate(end);
@@ -39,13 +53,26 @@ pub fn encapsulate<F: Frame>(frame: &mut F, l3: usize, path: &Path) -> Result<()
 
 /// What the outer header takes from the inner one.
 #[derive(Clone, Copy)]
-struct Inner {
+pub(crate) struct Inner {
     len: u32,
     traffic_class: u32,
     protocol: u32,
 }
 
 impl Inner {
+    /// Of a packet of `len` bytes.
+    #[inline]
+    pub(crate) fn new(ipv6: bool, len: u16, traffic_class: u8) -> Self {
+        let protocol = if ipv6 { protocol::IPV6 } else { protocol::IPV4 };
+        Self { len: len.into(), traffic_class: traffic_class.into(), protocol: protocol.into() }
+    }
+
+    /// Length of the packet.
+    #[inline]
+    pub(crate) fn len(self) -> u32 {
+        self.len
+    }
+
     #[inline]
     fn read(bytes: &[u8], l3: usize) -> Option<Self> {
         let header: &[u8; 6] = bytes.get(l3..)?.first_chunk()?;
