@@ -174,28 +174,12 @@ impl Connections {
         if !service.track {
             return by_row(at, service, asked.hash, &flow);
         }
-        let Some(table) = &mut self.table else {
-            at.counters.add(Counter::NoTable, 1);
-            return by_row(at, service, asked.hash, &flow);
-        };
-        let known = table.entry(asked.slot, asked.hash, at.now);
-        let known = known.filter(|entry| entry.service == service.index);
-        if let Some(entry) = known
-            && let Step::Follow(changed) = step(known, asked.signal, at.now, &at.tables.idle)
-            && let Some(member) = service.holds(entry.node, at.now)
-        {
-            if let Some(changed) = changed {
-                table.store(asked.slot, changed);
-            }
-            self.hits += 1;
-            return Ok(Chosen { node: entry.node, member });
-        }
-        self.unknown(at, service, asked, &flow)
+        self.tracked(at, service, asked, &flow)
     }
 
-    /// The same for a flow that the burst's lookup did not find, or whose node is gone.
+    /// The same where flows are remembered.
     #[inline]
-    fn unknown(
+    fn tracked(
         &mut self,
         at: &At<'_>,
         service: &Service,
@@ -203,6 +187,7 @@ impl Connections {
         flow: &impl Fn() -> Flow,
     ) -> Result<Chosen, Counter> {
         let Some(table) = &mut self.table else {
+            at.counters.add(Counter::NoTable, 1);
             return by_row(at, service, asked.hash, flow);
         };
         // An earlier packet of this burst may have brought or moved it.
