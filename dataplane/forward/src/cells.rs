@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 /// Number of a cell. The same in every worker's [`Cells`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Cell(u32);
+pub struct Cell(u16);
 
 impl Cell {
     /// Where pairs are counted that found no cell of their own.
@@ -25,11 +25,10 @@ pub struct CellNumbers {
 impl CellNumbers {
     /// The pair's cell; [`Cell::OVERFLOW`] once there are no more.
     pub fn number(&mut self, service: u16, node: u16) -> Cell {
-        let next = Cell(self.of.len() as u32 + 1);
-        if next.0 as usize >= Cells::COUNT {
+        let Ok(next) = u16::try_from(self.of.len() + 1) else {
             return self.get(service, node).unwrap_or(Cell::OVERFLOW);
-        }
-        *self.of.entry((service, node)).or_insert(next)
+        };
+        *self.of.entry((service, node)).or_insert(Cell(next))
     }
 
     /// The pair's cell, if it was given one.
@@ -45,7 +44,7 @@ impl CellNumbers {
 
 /// What one worker forwarded, per cell.
 #[derive(Debug)]
-pub struct Cells(Box<[Counts]>);
+pub struct Cells(Box<[Counts; Self::COUNT]>);
 
 #[derive(Debug, Default)]
 #[repr(align(32))]
@@ -58,50 +57,52 @@ struct Counts {
 }
 
 impl Cells {
-    /// Pairs that are counted apart: two megabytes.
-    pub const COUNT: usize = 65_536;
+    /// Pairs that are counted apart, all that a [`Cell`] can name: two megabytes.
+    pub const COUNT: usize = 1 << u16::BITS;
 
     /// All zero.
     pub fn new() -> Self {
-        Self((0..Self::COUNT).map(|_| Counts::default()).collect())
+        let counts: Box<[Counts]> = (0..Self::COUNT).map(|_| Counts::default()).collect();
+        Self(counts.try_into().expect("as many as were made"))
     }
 
     /// A packet of `bytes` was forwarded. For the owning worker alone, as all that add.
     #[inline]
     pub fn packet(&self, cell: Cell, bytes: u64) {
-        if let Some(counts) = self.0.get(cell.0 as usize) {
-            add(&counts.packets, 1);
-            add(&counts.bytes, bytes);
-        }
+        let counts = self.of(cell);
+        add(&counts.packets, 1);
+        add(&counts.bytes, bytes);
     }
 
     /// A flow was given to the node.
     #[inline]
     pub fn new_flow(&self, cell: Cell) {
-        if let Some(counts) = self.0.get(cell.0 as usize) {
-            add(&counts.new_flows, 1);
-        }
+        let counts = self.of(cell);
+        add(&counts.new_flows, 1);
     }
 
     /// A connection was recorded.
     #[inline]
     pub fn opened(&self, cell: Cell) {
-        if let Some(counts) = self.0.get(cell.0 as usize) {
-            add(&counts.connections, 1);
-        }
+        let counts = self.of(cell);
+        add(&counts.connections, 1);
     }
 
     /// A recorded connection is forgotten.
     #[inline]
     pub fn closed(&self, cell: Cell) {
-        if let Some(counts) = self.0.get(cell.0 as usize) {
-            add(&counts.connections, u64::MAX);
-        }
+        let counts = self.of(cell);
+        add(&counts.connections, u64::MAX);
+    }
+
+    #[inline]
+    fn of(&self, cell: Cell) -> &Counts {
+        &self.0[usize::from(cell.0)]
     }
 
     /// Current values, from any thread.
     pub fn get(&self, cell: Cell) -> api::Traffic {
-        let counts = &self.0[cell.0 as usize];
+        let counts = self.of(cell);
         api::Traffic {
             packets: counts.packets.load(Relaxed),
             bytes: counts.bytes.load(Relaxed),

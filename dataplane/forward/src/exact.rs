@@ -6,39 +6,42 @@
 //! instructions of a general hash table.
 
 /// A key, made of what a packet has.
-pub(crate) trait Key: Copy + Eq + Default {
-    /// A number whose high bits differ where keys do, and in another way for each seed.
+pub(crate) trait Key: Copy + Eq {
+    /// What no packet has.
+    const NONE: Self;
+
+    /// A number whose high bits differ where keys do, and in another way for each odd seed.
     fn mix(self, seed: u64) -> u64;
 }
 
 /// Odd, and without a pattern.
 const K: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// An address, a port and a protocol fill 56 bits.
 impl Key for u64 {
+    const NONE: Self = Self::MAX;
+
     #[inline]
     fn mix(self, seed: u64) -> u64 {
-        fold(self ^ seed, K)
+        self.wrapping_mul(seed)
     }
 }
 
-/// Address and the rest.
+/// An address, and 24 bits for the rest.
 impl Key for (u128, u32) {
+    const NONE: Self = (0, u32::MAX);
+
     #[inline]
     fn mix(self, seed: u64) -> u64 {
         let (address, rest) = self;
-        fold(address as u64 ^ seed, (address >> 64) as u64 ^ u64::from(rest) << 8 ^ K)
+        let high = (address >> 64) as u64 ^ u64::from(rest) << 8;
+        let product = u128::from(address as u64 ^ K) * u128::from(high ^ K);
+        (product as u64 ^ (product >> 64) as u64).wrapping_mul(seed)
     }
 }
 
-/// Both halves of a product.
-#[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
-}
-
 /// Service numbers by key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Exact<K> {
     /// A key lies at the place that its mixed high bits say, or at one of those behind, before the
     /// next free one. The last place is free.
@@ -50,21 +53,18 @@ pub(crate) struct Exact<K> {
 /// Seeds that are tried.
 const SEEDS: u64 = 32;
 
-/// In place of a service: nothing is here.
-const FREE: u32 = u32::MAX;
-
 impl<K: Key> Exact<K> {
     /// The table of these keys. Of equal ones the last is in it.
     pub(crate) fn new(entries: &[(K, u32)]) -> Self {
         let size = (entries.len() * 8).next_power_of_two().max(2);
         let shift = u64::BITS - size.trailing_zeros();
-        let seeds = (1..=SEEDS).map(|n| K.wrapping_mul(n));
+        let seeds = (0..SEEDS).map(|n| K.wrapping_mul(2 * n + 1));
         let seed = seeds.min_by_key(|&seed| meetings(entries, seed, shift)).unwrap_or(K);
         // Behind the last place that high bits say there is room for every key.
-        let mut places = vec![(K::default(), FREE); size + entries.len() + 1];
+        let mut places = vec![(K::NONE, 0); size + entries.len() + 1];
         for &(key, service) in entries {
             let first = (key.mix(seed) >> shift) as usize;
-            let place = places[first..].iter_mut().find(|(k, s)| *s == FREE || *k == key);
+            let place = places[first..].iter_mut().find(|(k, _)| *k == K::NONE || *k == key);
             *place.expect("there are more places than keys") = (key, service);
         }
         Self { places: places.into(), seed, shift }
@@ -74,9 +74,23 @@ impl<K: Key> Exact<K> {
     #[inline]
     pub(crate) fn get(&self, key: K) -> Option<u32> {
         let first = (key.mix(self.seed) >> self.shift) as usize;
-        let places = self.places.get(first..)?.iter();
-        let &(k, service) = places.clone().find(|(k, s)| *k == key || *s == FREE)?;
-        (k == key && service != FREE).then_some(service)
+        let &(k, service) = self.places.get(first)?;
+        if k == key { Some(service) } else { self.behind(first, key) }
+    }
+
+    /// The same behind its first place.
+    #[cold]
+    #[inline(never)]
+    fn behind(&self, first: usize, key: K) -> Option<u32> {
+        let mut places = self.places[first..].iter();
+        let &(k, service) = places.find(|(k, _)| *k == key || *k == K::NONE)?;
+        (k == key).then_some(service)
+    }
+}
+
+impl<K: Key> Default for Exact<K> {
+    fn default() -> Self {
+        Self::new(&[])
     }
 }
 
@@ -99,15 +113,16 @@ mod tests {
     #[test]
     fn an_empty_table_has_nothing() {
         assert_eq!(Exact::<u64>::new(&[]).get(0), None);
-        assert_eq!(Exact::<u64>::default().get(u64::MAX), None);
+        assert_eq!(Exact::<u64>::default().get(7), None);
     }
 
     #[test]
     fn neighboring_addresses_and_ports_hardly_meet() {
         /// The longest row of places that are taken.
         fn longest<K: Key>(entries: &[(K, u32)]) -> usize {
-            let services: Vec<_> = Exact::new(entries).places.iter().map(|place| place.1).collect();
-            services.split(|service| *service == FREE).map(<[_]>::len).max().unwrap_or(0)
+            let free: Vec<_> =
+                Exact::new(entries).places.iter().map(|(key, _)| *key == K::NONE).collect();
+            free.split(|free| *free).map(<[_]>::len).max().unwrap_or(0)
         }
         // Last byte of the address, and first of the port, as they lie in a packet.
         let four: Vec<_> = (0..4096).map(|n| ((n & 0xff) << 24 | (n >> 8) << 40, 0)).collect();

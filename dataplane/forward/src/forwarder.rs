@@ -3,26 +3,21 @@
 //! The stages run over the whole burst, not packet by packet, so that the connection-table lines of
 //! all its packets are on their way from memory at once: worth a factor of three at a million flows.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use packet::{Frame, Pool};
+use packet::Pool;
 
 use crate::BURST;
+use crate::burst::{Lanes, Ways};
 use crate::cells::{Cell, Cells};
 use crate::class::Class;
-use crate::connection::Signal;
-use crate::connections::{Asked, At, Chosen, Connections};
+use crate::connections::{At, Connections};
 use crate::counters::{Counter, Counters};
-use crate::flow::{Flow, Words, Words4, Words6};
 use crate::fragment::Fragments;
 use crate::paths::Paths;
-use crate::plain::{Plain, plain4, plain6};
 use crate::replies::Replies;
-use crate::service::key4;
 use crate::tables::Tables;
 use crate::tick::Tick;
-use crate::tunnel::{Inner, encapsulate_inner};
 
 /// What to do with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,51 +153,7 @@ pub struct Forwarder<P: Pool> {
     pub(crate) events: Vec<Event>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) cells: Arc<Cells>,
-    lanes4: Box<Lanes<2>>,
-    lanes6: Box<Lanes<5>>,
-}
-
-/// The plain packets of one family in a burst, side by side, as the hash wants them.
-struct Lanes<const W: usize> {
-    words: Words<W>,
-    lanes: [Lane; BURST],
-    count: usize,
-    hashes: [u64; BURST],
-}
-
-/// A plain packet.
-#[derive(Clone, Copy)]
-struct Lane {
-    packet: u8,
-    signal: Signal,
-    len: u16,
-    traffic_class: u8,
-    service: u32,
-}
-
-impl Lane {
-    /// In place of one that is not there.
-    const NONE: Self =
-        Self { packet: 0, signal: Signal::Data, len: 0, traffic_class: 0, service: 0 };
-}
-
-impl<const W: usize> Lanes<W> {
-    fn new() -> Box<Self> {
-        Box::new(Self {
-            words: Words::new(),
-            lanes: [Lane::NONE; BURST],
-            count: 0,
-            hashes: [0; BURST],
-        })
-    }
-
-    #[inline]
-    fn add(&mut self, lane: Lane) {
-        if let Some(place) = self.lanes.get_mut(self.count) {
-            *place = lane;
-            self.count += 1;
-        }
-    }
+    lanes: Box<Lanes>,
 }
 
 impl<P: Pool> Forwarder<P> {
@@ -218,8 +169,7 @@ impl<P: Pool> Forwarder<P> {
             events: Vec::new(),
             counters,
             cells,
-            lanes4: Lanes::new(),
-            lanes6: Lanes::new(),
+            lanes: Lanes::new(),
         }
     }
 
@@ -269,14 +219,36 @@ impl<P: Pool> Forwarder<P> {
         frames: &mut [P::Frame],
         verdicts: &mut [Verdict; BURST],
     ) {
-        self.lanes4.count = 0;
-        self.lanes6.count = 0;
-        for (i, (frame, verdict)) in frames.iter_mut().zip(&mut *verdicts).enumerate() {
-            if !self.plain(here, i, frame) {
+        // Compiled for each of the two places where an IP header begins.
+        match here.wire.vlan {
+            None => self.burst::<14>(here, frames, verdicts),
+            Some(_) => self.burst::<18>(here, frames, verdicts),
+        }
+    }
+
+    #[inline]
+    fn burst<const L3: usize>(
+        &mut self,
+        here: &Here<'_>,
+        frames: &mut [P::Frame],
+        verdicts: &mut [Verdict; BURST],
+    ) {
+        let Some(tables) = here.tables else {
+            for (frame, verdict) in frames.iter_mut().zip(verdicts) {
+                *verdict = self.other(here, frame);
+            }
+            return;
+        };
+        let mut others = self.lanes.fill::<L3, _>(tables, &here.wire, frames);
+        while others != 0 {
+            let packet = others.trailing_zeros() as usize;
+            others &= others - 1;
+            if let (Some(frame), Some(verdict)) = (frames.get_mut(packet), verdicts.get_mut(packet))
+            {
                 *verdict = self.other(here, frame);
             }
         }
-        let Some(tables) = here.tables else { return };
+        self.lanes.hash(tables);
         let at = At {
             tables,
             counters: &self.counters,
@@ -284,21 +256,8 @@ impl<P: Pool> Forwarder<P> {
             now: here.now,
             millis: here.millis,
         };
-        let mut too_big = false;
-        if self.lanes4.count > 0 {
-            let Lanes { words, hashes, count, .. } = &mut *self.lanes4;
-            tables.hasher.hash4(words, *count, hashes);
-            let stage = Stage { connections: &mut self.connections, at, paths: here.paths };
-            too_big |=
-                stage.run(&self.lanes4, Words4::flow, frames, verdicts, here.wire.l3(), false);
-        }
-        if self.lanes6.count > 0 {
-            let Lanes { words, hashes, count, .. } = &mut *self.lanes6;
-            tables.hasher.hash6(words, *count, hashes);
-            let stage = Stage { connections: &mut self.connections, at, paths: here.paths };
-            too_big |=
-                stage.run(&self.lanes6, Words6::flow, frames, verdicts, here.wire.l3(), true);
-        }
+        let mut ways = Ways { connections: &mut self.connections, at, paths: here.paths };
+        let too_big = ways.send::<L3, _>(&self.lanes, frames, verdicts);
         self.connections.count(&self.counters);
         if too_big {
             for (frame, verdict) in frames.iter_mut().zip(verdicts) {
@@ -307,130 +266,5 @@ impl<P: Pool> Forwarder<P> {
                 }
             }
         }
-    }
-
-    /// Puts a packet into its lane, if it is plain and a service takes it.
-    #[inline]
-    fn plain(&mut self, here: &Here<'_>, i: usize, frame: &P::Frame) -> bool {
-        let Some(tables) = here.tables else { return false };
-        let (bytes, l3) = (frame.bytes(), here.wire.l3());
-        if !here.wire.is_ours(bytes) || frame.has_bad_ipv4_checksum() {
-            return false;
-        }
-        let available = frame.total_len().saturating_sub(l3);
-        let Some(ip) = bytes.get(l3..) else { return false };
-        match here.wire.ethertype(bytes) {
-            Some(IPV4) => {
-                let Some(packet) = plain4(ip, available) else { return false };
-                let vip = (packet.addresses >> 32) as u32;
-                let port = (packet.ports >> 16) as u16;
-                let exact = tables.vips.exact4(key4(vip, port, packet.protocol));
-                let service = exact.or_else(|| {
-                    let vip = Ipv4Addr::from(vip.to_le_bytes());
-                    tables.vips.service(vip.into(), u16::from_be(port), packet.protocol)
-                });
-                let Some(service) = service else { return false };
-                let lanes = &mut *self.lanes4;
-                lanes.words.set(lanes.count, packet.addresses, packet.ports, packet.protocol);
-                let Plain { signal, len, traffic_class, .. } = packet;
-                lanes.add(Lane { packet: i as u8, signal, len, traffic_class, service });
-                true
-            }
-            Some(IPV6) => {
-                let Some(packet) = plain6(ip, available) else { return false };
-                let [_, _, low, high] = packet.addresses;
-                let vip = u128::from(low) | u128::from(high) << 64;
-                let port = (packet.ports >> 16) as u16;
-                let service = tables.vips.exact6(vip, port, packet.protocol).or_else(|| {
-                    let vip = Ipv6Addr::from(vip.to_le_bytes());
-                    tables.vips.service(vip.into(), u16::from_be(port), packet.protocol)
-                });
-                let Some(service) = service else { return false };
-                let lanes = &mut *self.lanes6;
-                lanes.words.set(lanes.count, packet.addresses, packet.ports, packet.protocol);
-                let Plain { signal, len, traffic_class, .. } = packet;
-                lanes.add(Lane { packet: i as u8, signal, len, traffic_class, service });
-                true
-            }
-            Some(_) | None => false,
-        }
-    }
-}
-
-/// The second half of a burst's way: from hashes to outer headers.
-struct Stage<'a> {
-    connections: &'a mut Connections,
-    at: At<'a>,
-    paths: &'a Paths,
-}
-
-impl Stage<'_> {
-    /// Whether one of the packets is [`Verdict::TooBig`].
-    #[inline]
-    fn run<F: Frame, const W: usize>(
-        self,
-        lanes: &Lanes<W>,
-        flow: impl Fn(&Words<W>, usize) -> Flow,
-        frames: &mut [F],
-        verdicts: &mut [Verdict; BURST],
-        l3: usize,
-        ipv6: bool,
-    ) -> bool {
-        let mut too_big = false;
-        let count = lanes.count.min(BURST);
-        let found = self.connections.find(&lanes.hashes[..count]);
-        for (i, lane) in lanes.lanes[..count].iter().enumerate() {
-            let packet = usize::from(lane.packet);
-            let (Some(frame), Some(verdict)) = (frames.get_mut(packet), verdicts.get_mut(packet))
-            else {
-                continue;
-            };
-            // Made where it is wanted: handed to `choose`, it would have to lie in memory.
-            let asked = || Asked { hash: lanes.hashes[i], slot: found[i], signal: lane.signal };
-            let inner = Inner::new(ipv6, lane.len, lane.traffic_class);
-            let service = &self.at.tables.services[lane.service as usize];
-            *verdict = match self.connections.follow(&self.at, service, asked()) {
-                Some(chosen) => deliver(self.paths, self.at.cells, frame, l3, inner, ipv6, chosen),
-                None => {
-                    let flow = || flow(&lanes.words, i);
-                    match self.connections.choose(&self.at, service, asked(), flow) {
-                        Ok(chosen) => {
-                            deliver(self.paths, self.at.cells, frame, l3, inner, ipv6, chosen)
-                        }
-                        Err(reason) => Verdict::Drop(reason),
-                    }
-                }
-            };
-            too_big |= matches!(verdict, Verdict::TooBig { .. });
-        }
-        too_big
-    }
-}
-
-/// Puts the outer header in front of a packet for the node that was chosen.
-#[inline]
-pub(crate) fn deliver<F: Frame>(
-    paths: &Paths,
-    cells: &Cells,
-    frame: &mut F,
-    l3: usize,
-    inner: Inner,
-    ipv6: bool,
-    chosen: Chosen,
-) -> Verdict {
-    let node = chosen.node;
-    let Some(path) = paths.get(node, ipv6) else { return Verdict::Drop(Counter::NoPath) };
-    if !path.is_resolved() {
-        return Verdict::Wait { node };
-    }
-    if inner.len() > path.max_inner().into() {
-        return Verdict::TooBig { node, cell: chosen.member.cell };
-    }
-    match encapsulate_inner(frame, l3, inner, path) {
-        Ok(()) => {
-            cells.packet(chosen.member.cell, inner.len().into());
-            Verdict::Forward { port: path.port() }
-        }
-        Err(reason) => Verdict::Drop(reason),
     }
 }

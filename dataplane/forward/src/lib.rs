@@ -14,6 +14,7 @@
 //! What a worker owns is in its [`Forwarder`]: connections, fragments that wait, limits.
 
 mod balance;
+mod burst;
 mod cells;
 mod class;
 pub mod connection;

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 
 use packet::{Frame, Pool, Summary, Unparsable, summarize};
 
+use crate::burst::deliver;
 use crate::cells::Cell;
 use crate::class::Class;
 use crate::connection::{Signal, Slot};
 use crate::connections::{Asked, At, Chosen};
 use crate::counters::Counter;
 use crate::flow::Flow;
-use crate::forwarder::{Event, Forwarder, Here, IPV4, IPV6, VLAN, Verdict, Wire, deliver};
+use crate::forwarder::{Event, Forwarder, Here, IPV4, IPV6, VLAN, Verdict, Wire};
 use crate::fragment::{Key, Recorded};
 use crate::icmp;
 use crate::path::Path;
@@ -265,8 +266,9 @@ impl<P: Pool> Forwarder<P> {
         let len = u16::try_from(packet.end - packet.l3).unwrap_or(u16::MAX);
         let inner = Inner::new(ipv6, len, packet.traffic_class);
         match deliver(here.paths, &self.cells, frame, packet.l3, inner, ipv6, chosen) {
-            Verdict::TooBig { node, cell } => self.too_big(here, frame, node, cell),
-            verdict => verdict,
+            Ok(port) => Verdict::Forward { port },
+            Err(Verdict::TooBig { node, cell }) => self.too_big(here, frame, node, cell),
+            Err(verdict) => verdict,
         }
     }
 

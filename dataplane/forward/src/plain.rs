@@ -22,55 +22,67 @@ pub(crate) struct Plain<A> {
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-/// The IPv4 packet at the start of `bytes`, of which `available` bytes are in the frame.
-#[inline]
-pub(crate) fn plain4(bytes: &[u8], available: usize) -> Option<Plain<u64>> {
-    let header: &[u8; 28] = bytes.first_chunk()?;
-    let len = u16::from_be_bytes([header[2], header[3]]);
-    let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff;
-    if header[0] != 0x45 || fragment != 0 || usize::from(len) > available {
+/// The IPv4 packet `ip`, which begins `l3` bytes into a frame of `frame_len` bytes. A packet that
+/// ends before a TCP header without options would is not plain, UDP or not: one check for both.
+#[inline(always)]
+pub(crate) fn plain4(ip: &[u8], l3: usize, frame_len: usize) -> Option<Plain<u64>> {
+    /// Version, header length, more fragments, fragment offset.
+    const PLAIN: u64 = u64::from_le_bytes([0xff, 0, 0, 0, 0, 0, 0x3f, 0xff]);
+    let header: &[u8; 40] = ip.first_chunk()?;
+    let first = u64_at(header, 0)?;
+    let [_, traffic_class, len0, len1, ..] = first.to_le_bytes();
+    let len = u16::from_be_bytes([len0, len1]);
+    if first & PLAIN != 0x45 || l3 + usize::from(len) > frame_len {
         return None;
     }
     let protocol = header[9];
-    let signal = signal(protocol, &bytes[20..], usize::from(len).checked_sub(20)?)?;
-    let addresses = header[12..].first_chunk().copied().map(u64::from_le_bytes)?;
-    let ports = header[20..].first_chunk().copied().map(u32::from_le_bytes)?;
-    Some(Plain { addresses, ports, protocol, len, traffic_class: header[1], signal })
-}
-
-/// The IPv6 packet at the start of `bytes`, of which `available` bytes are in the frame.
-#[inline]
-pub(crate) fn plain6(bytes: &[u8], available: usize) -> Option<Plain<[u64; 4]>> {
-    let header: &[u8; 48] = bytes.first_chunk()?;
-    let payload = u16::from_be_bytes([header[4], header[5]]);
-    let len = payload.checked_add(40)?;
-    if header[0] >> 4 != 6 || usize::from(len) > available {
-        return None;
-    }
-    let protocol = header[6];
-    let signal = signal(protocol, &bytes[40..], usize::from(payload))?;
-    let (words, _) = header[8..40].as_chunks();
-    let &[a, b, c, d] = words.first_chunk()?;
-    let addresses = [a, b, c, d].map(u64::from_le_bytes);
-    let ports = header[40..].first_chunk().copied().map(u32::from_le_bytes)?;
-    let traffic_class = header[0] << 4 | header[1] >> 4;
+    let (_, transport) = header.split_first_chunk::<20>()?;
+    let signal = signal(protocol, transport.first_chunk()?, 20, len)?;
+    let (addresses, ports) = (u64_at(header, 12)?, u32_at(header, 20)?);
     Some(Plain { addresses, ports, protocol, len, traffic_class, signal })
 }
 
-/// What the packet means to its connection; `None` if its transport header does not fit into
-/// the `len` bytes that IP gives it.
-#[inline]
-fn signal(protocol: u8, bytes: &[u8], len: usize) -> Option<Signal> {
+/// The IPv6 packet `ip`, in the same words.
+#[inline(always)]
+pub(crate) fn plain6(ip: &[u8], l3: usize, frame_len: usize) -> Option<Plain<[u64; 4]>> {
+    let header: &[u8; 60] = ip.first_chunk()?;
+    let first = u64_at(header, 0)?;
+    let [class0, class1, _, _, len0, len1, protocol, _] = first.to_le_bytes();
+    let len = u16::from_be_bytes([len0, len1]).checked_add(40)?;
+    if class0 >> 4 != 6 || l3 + usize::from(len) > frame_len {
+        return None;
+    }
+    let (_, transport) = header.split_first_chunk::<40>()?;
+    let signal = signal(protocol, transport.first_chunk()?, 40, len)?;
+    let [a, b, c, d] = [8, 16, 24, 32].map(|at| u64_at(header, at));
+    let (addresses, ports) = ([a?, b?, c?, d?], u32_at(header, 40)?);
+    let traffic_class = class0 << 4 | class1 >> 4;
+    Some(Plain { addresses, ports, protocol, len, traffic_class, signal })
+}
+
+#[inline(always)]
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
+}
+
+#[inline(always)]
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
+}
+
+/// What the packet means to its connection; `None` if its transport header does not fit into what
+/// `len` leaves behind `ip` bytes of IP header.
+#[inline(always)]
+fn signal(protocol: u8, transport: &[u8; 20], ip: u16, len: u16) -> Option<Signal> {
     match protocol {
         TCP => {
-            let header: &[u8; 20] = bytes.first_chunk()?;
-            let header_len = usize::from(header[12] >> 4) * 4;
-            (20..=len).contains(&header_len).then(|| Signal::of_tcp(header[13]))
+            let header_len = u16::from(transport[12] >> 2 & 0x3c);
+            (header_len >= 20 && ip + header_len <= len).then(|| Signal::of_tcp(transport[13]))
         }
         UDP => {
-            let header: &[u8; 8] = bytes.first_chunk()?;
-            let udp_len = usize::from(u16::from_be_bytes([header[4], header[5]]));
-            (8..=len).contains(&udp_len).then_some(Signal::Udp)
+            let udp_len = u16::from_be_bytes([transport[4], transport[5]]);
+            (udp_len >= 8 && u32::from(ip) + u32::from(udp_len) <= len.into())
+                .then_some(Signal::Udp)
         }
         _ => None,
     }
@@ -84,15 +96,23 @@ impl Signal {
         const SYN: u8 = 2;
         const RST: u8 = 4;
         const ACK: u8 = 16;
-        if flags & RST != 0 {
-            Self::Rst
-        } else if flags & FIN != 0 {
-            Self::Fin
-        } else if flags & (SYN | ACK) == SYN {
-            Self::Syn
-        } else {
-            Self::Data
-        }
+        const SIGNALS: [Signal; 32] = {
+            let mut signals = [Signal::Data; 32];
+            let mut flags = 0;
+            while flags < 32 {
+                let bits = flags as u8;
+                if bits & RST != 0 {
+                    signals[flags] = Signal::Rst;
+                } else if bits & FIN != 0 {
+                    signals[flags] = Signal::Fin;
+                } else if bits & (SYN | ACK) == SYN {
+                    signals[flags] = Signal::Syn;
+                }
+                flags += 1;
+            }
+            signals
+        };
+        SIGNALS[usize::from(flags % 32)]
     }
 }
 
@@ -147,11 +167,11 @@ mod tests {
     /// every packet that is plain.
     fn agree(bytes: &[u8]) {
         let (source, destination, ports, protocol, len, signal): (IpAddr, IpAddr, u32, _, _, _) =
-            if let Some(plain) = plain4(bytes, bytes.len()) {
+            if let Some(plain) = plain4(bytes, 0, bytes.len()) {
                 let [a, b, c, d, e, f, g, h] = plain.addresses.to_le_bytes();
                 let (source, destination) = ([a, b, c, d].into(), [e, f, g, h].into());
                 (source, destination, plain.ports, plain.protocol, plain.len, plain.signal)
-            } else if let Some(plain) = plain6(bytes, bytes.len()) {
+            } else if let Some(plain) = plain6(bytes, 0, bytes.len()) {
                 let [a, b, c, d] = plain.addresses.map(u128::from);
                 let [source, destination] = [a | b << 64, c | d << 64].map(u128::to_le_bytes);
                 let (source, destination) = (source.into(), destination.into());
@@ -159,7 +179,9 @@ mod tests {
             } else {
                 if let Some((summary, _)) = long_way(bytes) {
                     let header_len = if summary.source.is_ipv4() { 20 } else { 40 };
-                    let is_plain = summary.l4 == header_len && summary.fragment.is_none();
+                    let is_plain = summary.l4 == header_len
+                        && summary.fragment.is_none()
+                        && bytes.len() >= header_len + 20;
                     assert!(!is_plain, "refused a plain packet: {bytes:02x?}");
                 }
                 return;

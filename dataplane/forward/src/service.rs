@@ -1,7 +1,7 @@
 //! The VIP table: which packets are ours, and which service takes them.
 
 use std::cmp::Reverse;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -119,7 +119,8 @@ struct PortRange {
     service: u32,
 }
 
-/// Address and port as they lie in the packet, and the protocol, in one word.
+/// Address and port as they lie in the packet, read as little-endian numbers, and the protocol, in one
+/// word.
 #[inline]
 pub(crate) const fn key4(address: u32, port: u16, protocol: u8) -> u64 {
     address as u64 | (port as u64) << 32 | (protocol as u64) << 48
@@ -175,21 +176,36 @@ impl Vips {
         }
     }
 
-    /// The service of an IPv4 address, port and protocol that were named one by one: `key` is [`key4`]
-    /// of the packet's bytes read as little-endian numbers.
+    /// The service that takes packets to what [`key4`] made a key of.
     #[inline]
-    pub(crate) fn exact4(&self, key: u64) -> Option<u32> {
-        self.exact4.get(key)
+    pub(crate) fn service4(&self, key: u64) -> Option<u32> {
+        match self.exact4.get(key) {
+            Some(number) => Some(number),
+            None => self.service(
+                Ipv4Addr::from((key as u32).to_le_bytes()).into(),
+                u16::from_be((key >> 32) as u16),
+                (key >> 48) as u8,
+            ),
+        }
     }
 
-    /// The same for IPv6.
+    /// The same for IPv6: an address read as a little-endian number, and the rest's [`key6`].
     #[inline]
-    pub(crate) fn exact6(&self, address: u128, port: u16, protocol: u8) -> Option<u32> {
-        self.exact6.get((address, key6(port, protocol)))
+    pub(crate) fn service6(&self, address: u128, key: u32) -> Option<u32> {
+        match self.exact6.get((address, key)) {
+            Some(number) => Some(number),
+            None => self.service(
+                Ipv6Addr::from(address.to_le_bytes()).into(),
+                u16::from_be(key as u16),
+                (key >> 16) as u8,
+            ),
+        }
     }
 
     /// The service that takes packets to this destination.
-    pub(crate) fn service(&self, address: IpAddr, port: u16, protocol: u8) -> Option<u32> {
+    #[cold]
+    #[inline(never)]
+    fn service(&self, address: IpAddr, port: u16, protocol: u8) -> Option<u32> {
         match self.lookup(address, port, protocol) {
             Destination::Service(number) => Some(number),
             Destination::Unknown { .. } | Destination::Elsewhere => None,
@@ -222,7 +238,7 @@ impl Vips {
     }
 }
 
-/// What goes into [`Vips::exact4`] and [`Vips::exact6`].
+/// What goes into `exact4` and `exact6` of [`Vips`].
 type Entries = (Vec<(u64, u32)>, Vec<((u128, u32), u32)>);
 
 fn add_exact(exact: &mut Entries, address: IpAddr, port: u16, protocol: u8, number: u32) {
@@ -238,8 +254,9 @@ fn add_exact(exact: &mut Entries, address: IpAddr, port: u16, protocol: u8, numb
     }
 }
 
+/// The same without the address.
 #[inline]
-const fn key6(port: u16, protocol: u8) -> u32 {
+pub(crate) const fn key6(port: u16, protocol: u8) -> u32 {
     port as u32 | (protocol as u32) << 16
 }
 
@@ -284,10 +301,10 @@ mod tests {
         let vips =
             Vips::new(&[service(&["198.51.100.1", "2001:db8::1"], "tcp", r#"{"list": [80]}"#)]);
         let v4 = u32::from_le_bytes([198, 51, 100, 1]);
-        assert_eq!(vips.exact4(key4(v4, 80_u16.to_be(), 6)), Some(0));
-        assert_eq!(vips.exact4(key4(v4, 80_u16.to_be(), 17)), None);
-        let v6 = u128::from_le_bytes("2001:db8::1".parse::<std::net::Ipv6Addr>().unwrap().octets());
-        assert_eq!(vips.exact6(v6, 80_u16.to_be(), 6), Some(0));
-        assert_eq!(vips.exact6(v6, 81_u16.to_be(), 6), None);
+        let at = |port: u16, protocol| vips.exact4.get(key4(v4, port.to_be(), protocol));
+        assert_eq!((at(80, 6), at(80, 17), at(81, 6)), (Some(0), None, None));
+        let v6 = u128::from_le_bytes("2001:db8::1".parse::<Ipv6Addr>().unwrap().octets());
+        let at = |port: u16, protocol| vips.exact6.get((v6, key6(port.to_be(), protocol)));
+        assert_eq!((at(80, 6), at(80, 17), at(81, 6)), (Some(0), None, None));
     }
 }

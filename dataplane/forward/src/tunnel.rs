@@ -31,7 +31,7 @@ pub fn encapsulate<F: Frame>(frame: &mut F, l3: usize, path: &Path) -> Result<()
 ///
 /// # Errors
 /// As [`encapsulate`], but for the header.
-#[inline]
+#[inline(always)]
 pub(crate) fn encapsulate_inner<F: Frame>(
     frame: &mut F,
     l3: usize,
@@ -94,7 +94,7 @@ impl Inner {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn over_ipv4<F: Frame, const LEN: usize>(
     frame: &mut F,
     l3: usize,
@@ -125,7 +125,7 @@ fn over_ipv4<F: Frame, const LEN: usize>(
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 fn over_ipv6<F: Frame, const LEN: usize>(
     frame: &mut F,
     l3: usize,
@@ -147,7 +147,7 @@ fn over_ipv6<F: Frame, const LEN: usize>(
 }
 
 /// The `LEN` bytes that end where the inner packet begins.
-#[inline]
+#[inline(always)]
 fn prepend<F: Frame, const LEN: usize>(
     frame: &mut F,
     l3: usize,
