@@ -261,6 +261,7 @@ impl Worker {
         if burst.is_empty() {
             return false;
         }
+        burst.packets().iter().for_each(Frame::prefetch);
         self.shared.counters.add(Counter::Received, burst.len().into());
         self.forward(port, burst, None);
         true

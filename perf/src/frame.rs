@@ -1,5 +1,10 @@
 //! Frames in plain memory that cost what mbufs cost.
 
+#![expect(
+    unsafe_code,
+    reason = "an mbuf's bytes are not checked against its buffer: nor are these"
+)]
+
 use memmap2::{Advice, MmapMut};
 use packet::{Frame, Pool};
 
@@ -56,15 +61,53 @@ impl Mbuf {
     }
 }
 
+/// Asks for the cache line at an address.
+#[inline]
+fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch has no effect but on caches, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 impl Frame for Mbuf {
     #[inline]
     fn bytes(&self) -> &[u8] {
-        &self.0.buffer[self.0.start.into()..][..self.0.len.into()]
+        let Head { buffer, start, len, .. } = &*self.0;
+        // SAFETY: `start + len` is at most the buffer's length, here as everywhere.
+        unsafe { buffer.get_unchecked((*start).into()..usize::from(*start) + usize::from(*len)) }
     }
 
     #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.0.buffer[self.0.start.into()..][..self.0.len.into()]
+        let Head { buffer, start, len, .. } = &mut *self.0;
+        let range = (*start).into()..usize::from(*start) + usize::from(*len);
+        // SAFETY: as above.
+        unsafe { buffer.get_unchecked_mut(range) }
+    }
+
+    #[inline]
+    fn wrap(&mut self, front: u16, len: u32) -> Option<&mut [u8]> {
+        let Head { buffer, start, len: first, total, .. } = &mut *self.0;
+        if len > *total + u32::from(front) {
+            return None;
+        }
+        *start = start.checked_sub(front)?;
+        (*first, *total) = (len as u16, len);
+        let range = (*start).into()..usize::from(*start) + len as usize;
+        // SAFETY: as above.
+        Some(unsafe { buffer.get_unchecked_mut(range) })
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        let start = self.0.buffer.as_ptr().wrapping_add(self.0.start.into());
+        prefetch(start);
+        prefetch(start.wrapping_sub(64));
     }
 
     #[inline]

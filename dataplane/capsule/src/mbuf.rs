@@ -76,6 +76,25 @@ impl Packet {
         unsafe { self.0.as_mut() }
     }
 
+    /// Cuts off what lies behind `len` bytes, which are less than there are.
+    #[cold]
+    fn cut_chain(&mut self, len: usize) {
+        let head = self.head_mut();
+        head.pkt_len = len as u32; // less than it was
+        let (mut last, mut left, mut segments) = (head, len, 1);
+        while left > last.data_len.into() {
+            left -= usize::from(last.data_len);
+            segments += 1;
+            // SAFETY: a chain is ours from its first mbuf to its last.
+            let next = unsafe { last.next.as_mut() };
+            last = next.expect("pkt_len is the sum of the segments' data_len");
+        }
+        last.data_len = left as u16; // at most what it was
+        let rest = mem::replace(&mut last.next, ptr::null_mut());
+        self.head_mut().nb_segs = segments;
+        drop(NonNull::new(rest).map(Self));
+    }
+
     fn into_raw(self) -> *mut rte_mbuf {
         let raw = self.0.as_ptr();
         mem::forget(self);
@@ -88,6 +107,22 @@ impl Drop for Packet {
         // SAFETY: the chain is ours, and not used again.
         unsafe { ffi::shim_pktmbuf_free(self.0.as_ptr()) }
     }
+}
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Asks for the cache line at an address.
+#[inline]
+fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch has no effect but on caches, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// Where a segment's bytes begin.
@@ -142,25 +177,43 @@ impl Frame for Packet {
         true
     }
 
+    #[inline]
     fn truncate(&mut self, len: usize) {
         let head = self.head_mut();
         if len >= head.pkt_len as usize {
             return;
         }
-        head.pkt_len = len as u32; // less than it was
-
-        let (mut last, mut left, mut segments) = (head, len, 1);
-        while left > last.data_len.into() {
-            left -= usize::from(last.data_len);
-            segments += 1;
-            // SAFETY: a chain is ours from its first mbuf to its last.
-            let next = unsafe { last.next.as_mut() };
-            last = next.expect("pkt_len is the sum of the segments' data_len");
+        if head.nb_segs > 1 {
+            return self.cut_chain(len);
         }
-        last.data_len = left as u16; // at most what it was
-        let rest = mem::replace(&mut last.next, ptr::null_mut());
-        self.head_mut().nb_segs = segments;
-        drop(NonNull::new(rest).map(Self));
+        (head.data_len, head.pkt_len) = (len as u16, len as u32); // less than they were
+    }
+
+    #[inline]
+    fn wrap(&mut self, front: u16, len: u32) -> Option<&mut [u8]> {
+        let head = self.head_mut();
+        let longer = head.pkt_len + u32::from(front);
+        if len > longer {
+            return None;
+        }
+        head.data_off = head.data_off.checked_sub(front)?;
+        if head.nb_segs > 1 {
+            head.data_len += front; // no more than `buf_len`, a u16
+            head.pkt_len = longer;
+            self.truncate(len as usize);
+            return Some(self.bytes_mut());
+        }
+        (head.data_len, head.pkt_len) = (len as u16, len);
+        // SAFETY: they lie in its buffer, which is ours alone while its mbuf is borrowed mutably: `front`
+        // bytes of headroom, and no more of the packet than there was.
+        Some(unsafe { slice::from_raw_parts_mut(data(head), len as usize) })
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        let start = data(self.head());
+        prefetch(start);
+        prefetch(start.wrapping_sub(LINE));
     }
 
     fn copy_to(&self, mut offset: usize, into: &mut [u8]) -> usize {

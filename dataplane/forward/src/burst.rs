@@ -12,12 +12,13 @@ use crate::connection::Signal;
 use crate::connections::{Asked, At, Chosen, Connections};
 use crate::counters::Counter;
 use crate::flow::{Flow, Words, Words4, Words6};
-use crate::forwarder::{IPV4, IPV6, Verdict, Wire};
+use crate::forwarder::{IPV4, IPV6, VLAN, Verdict, Wire};
+use crate::path::Outer;
 use crate::paths::Paths;
-use crate::plain::{Plain, plain4, plain6};
+use crate::plain::{Plain, TCP, UDP, plain4, plain6};
 use crate::service::{key4, key6};
 use crate::tables::Tables;
-use crate::tunnel::{Inner, encapsulate_inner};
+use crate::tunnel::{Inner, put};
 
 /// The plain packets of a burst, side by side, as the hash wants them.
 pub(crate) struct Lanes {
@@ -29,6 +30,8 @@ pub(crate) struct Lanes {
 struct Family<const W: usize> {
     words: Words<W>,
     hashes: [u64; BURST],
+    /// Number of the service, and what the packet means to its connection.
+    asked: [(u32, Signal); BURST],
     lanes: [Lane; BURST],
     count: usize,
 }
@@ -36,22 +39,20 @@ struct Family<const W: usize> {
 /// A plain packet.
 #[derive(Clone, Copy)]
 struct Lane {
-    service: u32,
-    len: u16,
     packet: u8,
     traffic_class: u8,
-    signal: Signal,
-}
-
-impl Lane {
-    /// In place of one that is not there.
-    const NONE: Self =
-        Self { service: 0, len: 0, packet: 0, traffic_class: 0, signal: Signal::Data };
+    len: u16,
 }
 
 impl<const W: usize> Family<W> {
     const fn new() -> Self {
-        Self { words: Words::new(), hashes: [0; BURST], lanes: [Lane::NONE; BURST], count: 0 }
+        Self {
+            words: Words::new(),
+            hashes: [0; BURST],
+            asked: [(0, Signal::Data); BURST],
+            lanes: [Lane { packet: 0, traffic_class: 0, len: 0 }; BURST],
+            count: 0,
+        }
     }
 }
 
@@ -62,7 +63,7 @@ impl Lanes {
 
     /// Puts the packets that are plain, and that a service takes, into lanes. Returns the others:
     /// a bit each. `L3`: where the IP header begins, [`Wire::l3`].
-    #[inline]
+    #[inline(never)]
     pub(crate) fn fill<const L3: usize, F: Frame>(
         &mut self,
         tables: &Tables,
@@ -72,15 +73,28 @@ impl Lanes {
         const { assert!(BURST == u32::BITS as usize) };
         let Self { four, six } = self;
         let (mut count4, mut count6, mut others) = (0, 0, 0);
-        for (i, frame) in frames.iter().enumerate().take(BURST) {
-            let packet = i as u8;
-            let len = frame.total_len();
-            let taken = match family::<L3, _>(wire, frame) {
+        let wire = Arrival::of(wire);
+        let frames = frames.get(..BURST).unwrap_or(frames);
+        for (i, frame) in frames.iter().enumerate() {
+            let (packet, frame_len) = (i as u8, frame.total_len());
+            let taken = match wire.ip::<L3, _>(frame) {
                 Some((IPV4, ip)) => {
-                    four.add4(count4, tables, plain4(ip, L3, len), packet).map(|()| count4 += 1)
+                    let plain = plain4::<TCP>(ip, L3, frame_len);
+                    let taken = match plain {
+                        Some(plain) => four.add4(count4, tables, &plain, packet),
+                        None => plain4::<UDP>(ip, L3, frame_len)
+                            .and_then(|plain| four.add4(count4, tables, &plain, packet)),
+                    };
+                    taken.map(|()| count4 += 1)
                 }
                 Some((IPV6, ip)) => {
-                    six.add6(count6, tables, plain6(ip, L3, len), packet).map(|()| count6 += 1)
+                    let plain = plain6::<TCP>(ip, L3, frame_len);
+                    let taken = match plain {
+                        Some(plain) => six.add6(count6, tables, &plain, packet),
+                        None => plain6::<UDP>(ip, L3, frame_len)
+                            .and_then(|plain| six.add6(count6, tables, &plain, packet)),
+                    };
+                    taken.map(|()| count6 += 1)
                 }
                 Some(_) | None => None,
             };
@@ -105,35 +119,50 @@ impl Lanes {
     }
 }
 
-/// EtherType of a frame for this node alone, and its IP packet. None if the frame is another's, is
-/// short, or the NIC found it broken.
-#[inline(always)]
-fn family<'a, const L3: usize, F: Frame>(
-    wire: &Wire,
-    frame: &'a F,
-) -> Option<([u8; 2], &'a [u8])> {
-    let bytes = frame.bytes();
-    // The shortest frame on a wire is longer. One look at its length is all that it takes from here.
-    let ip = bytes.get(L3..).filter(|ip| ip.len() >= 40)?;
-    let ethertype = wire.ethertype(bytes)?;
-    (wire.is_ours(bytes) && !frame.has_bad_ipv4_checksum()).then_some((ethertype, ip))
+/// What the Ethernet headers of a port's plain frames have in common, as numbers to compare with.
+struct Arrival {
+    /// The link address, above 16 bits of nothing.
+    mac: u64,
+    /// VLAN.
+    tag: Option<u16>,
+}
+
+impl Arrival {
+    fn of(wire: &Wire) -> Self {
+        let [a, b, c, d, e, f] = wire.mac;
+        Self { mac: u64::from_le_bytes([0, 0, a, b, c, d, e, f]), tag: wire.vlan }
+    }
+
+    /// EtherType of a frame for this node alone, and its IP packet. None if the frame is another's, or
+    /// short, or the NIC found it broken.
+    #[inline(always)]
+    fn ip<'a, const L3: usize, F: Frame>(&self, frame: &'a F) -> Option<(u16, &'a [u8])> {
+        let bytes = frame.bytes();
+        // The shortest frame on a wire is longer. One look at the length is all that it takes.
+        let ip = bytes.get(L3..).filter(|ip| ip.len() >= 40)?;
+        let at = |offset: usize| Some(u16::from_be_bytes(*bytes.get(offset..)?.first_chunk()?));
+        let mac = u64::from_le_bytes(*bytes.first_chunk()?) << 16;
+        if mac != self.mac || frame.has_bad_ipv4_checksum() {
+            return None;
+        }
+        if L3 == 18 && (at(12)? != VLAN || Some(at(14)? & 0x0fff) != self.tag) {
+            return None;
+        }
+        Some((at(L3 - 2)?, ip))
+    }
 }
 
 impl Family<2> {
     #[inline(always)]
-    fn add4(
-        &mut self,
-        lane: usize,
-        tables: &Tables,
-        plain: Option<Plain<u64>>,
-        packet: u8,
-    ) -> Option<()> {
-        let Plain { addresses, ports, protocol, len, traffic_class, signal } = plain?;
-        let (vip, port) = ((addresses >> 32) as u32, (ports >> 16) as u16);
-        let service = tables.vips.service4(key4(vip, port, protocol))?;
+    fn add4(&mut self, lane: usize, tables: &Tables, plain: &Plain<u64>, packet: u8) -> Option<()> {
+        let &Plain { addresses, ports, protocol, len, traffic_class, signal } = plain;
         let lane = lane % BURST;
+        // Stored before the lookup that may tell it was for nothing: nothing needs to be kept for later.
         self.words.set(lane, addresses, ports, protocol);
-        self.lanes[lane] = Lane { service, len, packet, traffic_class, signal };
+        self.lanes[lane] = Lane { packet, traffic_class, len };
+        let asked = &mut self.asked[lane];
+        asked.1 = signal;
+        asked.0 = tables.vips.service4(key4(addresses, ports, protocol))?;
         Some(())
     }
 }
@@ -144,16 +173,18 @@ impl Family<5> {
         &mut self,
         lane: usize,
         tables: &Tables,
-        plain: Option<Plain<[u64; 4]>>,
+        plain: &Plain<[u64; 4]>,
         packet: u8,
     ) -> Option<()> {
-        let Plain { addresses, ports, protocol, len, traffic_class, signal } = plain?;
+        let &Plain { addresses, ports, protocol, len, traffic_class, signal } = plain;
         let [_, _, low, high] = addresses;
         let vip = u128::from(low) | u128::from(high) << 64;
-        let service = tables.vips.service6(vip, key6((ports >> 16) as u16, protocol))?;
         let lane = lane % BURST;
         self.words.set(lane, addresses, ports, protocol);
-        self.lanes[lane] = Lane { service, len, packet, traffic_class, signal };
+        self.lanes[lane] = Lane { packet, traffic_class, len };
+        let asked = &mut self.asked[lane];
+        asked.1 = signal;
+        asked.0 = tables.vips.service6(vip, key6(ports, protocol))?;
         Some(())
     }
 }
@@ -193,67 +224,100 @@ impl Ways<'_> {
         frames: &mut [F],
         verdicts: &mut [Verdict; BURST],
     ) -> bool {
+        let Family { words, hashes, asked, lanes, count } = family;
+        let hashes = hashes.get(..*count).unwrap_or(hashes);
+        let Self { connections, at, paths } = self;
+        let mut chosen = [Chosen::NONE; BURST];
+        let mut left = connections.follow(at, hashes, asked, &mut chosen);
+        while left != 0 {
+            let i = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let (service, signal) = asked[i];
+            let Some(service) = at.tables.services.get(service as usize) else { continue };
+            let (asked, flow) = (Asked { hash: hashes[i], signal }, || flow(words, i));
+            match connections.choose(at, service, asked, flow) {
+                Ok(node) => chosen[i] = node,
+                Err(reason) => {
+                    verdicts[usize::from(lanes[i].packet) % BURST] = Verdict::Drop(reason)
+                }
+            }
+        }
+        let lanes = lanes.get(..*count).unwrap_or(lanes);
         let mut too_big = false;
-        let count = family.count.min(BURST);
-        let found = self.connections.find(&family.hashes[..count]);
-        let lanes = family.lanes.iter().zip(&family.hashes).zip(&found);
-        for (i, ((lane, &hash), &slot)) in lanes.enumerate().take(count) {
-            let packet = usize::from(lane.packet) % BURST;
-            let Some(frame) = frames.get_mut(packet) else { continue };
-            let Some(service) = self.at.tables.services.get(lane.service as usize) else {
-                continue;
-            };
-            let asked = Asked { hash, slot, signal: lane.signal };
-            let chosen = match self.connections.follow(&self.at, service, asked) {
-                Some(chosen) => chosen,
-                None => {
-                    let flow = || flow(&family.words, i);
-                    match self.connections.choose(&self.at, service, asked, flow) {
-                        Ok(chosen) => chosen,
-                        Err(reason) => {
-                            verdicts[packet] = Verdict::Drop(reason);
-                            continue;
-                        }
-                    }
-                }
-            };
-            let inner = Inner::new(V6, lane.len, lane.traffic_class);
-            match deliver(self.paths, self.at.cells, frame, L3, inner, V6, chosen) {
-                Ok(port) => verdicts[packet] = Verdict::Forward { port },
-                Err(verdict) => {
-                    verdicts[packet] = verdict;
-                    too_big |= matches!(verdict, Verdict::TooBig { .. });
-                }
+        let mut left = deliver_all::<L3, V6, F>(paths, at.cells, lanes, &chosen, frames, verdicts);
+        while left != 0 {
+            let i = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let Lane { packet, traffic_class, len } = lanes[i];
+            let packet = usize::from(packet) % BURST;
+            if let Some(frame) = frames.get_mut(packet)
+                && !chosen[i].is_none()
+            {
+                let inner = Inner::new(V6, len, traffic_class);
+                verdicts[packet] = deliver(paths, at.cells, frame, L3, inner, chosen[i]);
+                too_big |= matches!(verdicts[packet], Verdict::TooBig { .. });
             }
         }
         too_big
     }
 }
 
-/// Puts the outer header in front of a packet for the node that was chosen. Returns the port to send
-/// it by.
-///
-/// # Errors
-/// The verdict on a packet that cannot be sent.
-#[inline(always)]
+/// Puts outer headers in front of the packets in lanes whose node takes them as they are. Returns the
+/// others, a bit each: why they cannot go this way is found out where there is time for it.
+#[inline(never)]
+fn deliver_all<const L3: usize, const V6: bool, F: Frame>(
+    paths: &Paths,
+    cells: &Cells,
+    lanes: &[Lane],
+    chosen: &[Chosen; BURST],
+    frames: &mut [F],
+    verdicts: &mut [Verdict; BURST],
+) -> u32 {
+    let usual = const { Outer::usual(L3, V6) };
+    let mut left = 0;
+    for (i, (lane, &Chosen { node, cell })) in lanes.iter().zip(chosen).enumerate() {
+        let packet = usize::from(lane.packet) % BURST;
+        if let Some(frame) = frames.get_mut(packet)
+            && let Some(path) = paths.get(node, V6)
+            && path.takes(lane.len)
+            && path.outer() == usual
+            && put(frame, L3, Inner::new(V6, lane.len, lane.traffic_class), path, usual).is_ok()
+        {
+            cells.packet(cell, lane.len.into());
+            verdicts[packet] = Verdict::Forward { port: path.port() };
+        } else {
+            left |= 1 << i;
+        }
+    }
+    left
+}
+
+/// Puts the outer header in front of a packet for the node that was chosen.
+#[cold]
+#[inline(never)]
 pub(crate) fn deliver<F: Frame>(
     paths: &Paths,
     cells: &Cells,
     frame: &mut F,
     l3: usize,
     inner: Inner,
-    ipv6: bool,
     chosen: Chosen,
-) -> Result<u8, Verdict> {
+) -> Verdict {
     let node = chosen.node;
-    let path = paths.get(node, ipv6).ok_or(Verdict::Drop(Counter::NoPath))?;
+    let Some(path) = paths.get(node, inner.is_ipv6()) else {
+        return Verdict::Drop(Counter::NoPath);
+    };
     if !path.is_resolved() {
-        return Err(Verdict::Wait { node });
+        return Verdict::Wait { node };
     }
-    if inner.len() > path.max_inner().into() {
-        return Err(Verdict::TooBig { node, cell: chosen.member.cell });
+    if !path.takes(inner.len()) {
+        return Verdict::TooBig { node, cell: chosen.cell };
     }
-    encapsulate_inner(frame, l3, inner, path).map_err(Verdict::Drop)?;
-    cells.packet(chosen.member.cell, inner.len().into());
-    Ok(path.port())
+    match put(frame, l3, inner, path, path.outer()) {
+        Ok(()) => {
+            cells.packet(chosen.cell, inner.len().into());
+            Verdict::Forward { port: path.port() }
+        }
+        Err(reason) => Verdict::Drop(reason),
+    }
 }

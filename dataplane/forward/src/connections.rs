@@ -5,8 +5,11 @@ use hashbrown::HashMap;
 
 use crate::BURST;
 use crate::balance::Balance;
-use crate::cells::Cells;
-use crate::connection::{Displaced, Entry, Signal, Slot, State, Step, Table, View, freshest, step};
+use crate::cells::{Cell, Cells};
+use crate::connection::{
+    Displaced, Entry, Kind, Look, Now, Signal, Slot, State, Step, Table, Ticks, View, freshest,
+    step,
+};
 use crate::counters::{Counter, Counters};
 use crate::flow::Flow;
 use crate::hash::row;
@@ -32,8 +35,6 @@ pub struct Connections {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub(crate) hash: u64,
-    /// Where the burst's lookup found it.
-    pub(crate) slot: Slot,
     pub(crate) signal: Signal,
 }
 
@@ -51,7 +52,17 @@ pub(crate) struct At<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chosen {
     pub(crate) node: u16,
-    pub(crate) member: Member,
+    /// Where it is counted.
+    pub(crate) cell: Cell,
+}
+
+impl Chosen {
+    /// No node.
+    pub(crate) const NONE: Self = Self { node: u16::MAX, cell: Cell::OVERFLOW };
+
+    pub(crate) fn is_none(self) -> bool {
+        self.node == Self::NONE.node
+    }
 }
 
 impl Connections {
@@ -121,39 +132,52 @@ impl Connections {
         self.len() == 0
     }
 
-    /// Looks all hashes of a burst up at once.
-    #[inline]
-    pub(crate) fn find(&mut self, hashes: &[u64]) -> [Slot; BURST] {
-        let mut found = [Slot::NONE; BURST];
-        if let Some(table) = &self.table {
-            for &hash in hashes {
-                table.prefetch(hash);
-            }
-            table.find_burst(hashes, &mut found[..hashes.len()]);
-        }
-        found
-    }
-
-    /// The node of a flow that was found and goes on as it was: nearly every packet's.
-    #[inline]
+    /// Leads packets of flows that go on as they were the short way: nearly all. `asked`: the number of
+    /// the service, and the signal, by packet. Returns those that are left for
+    /// [`choose`](Self::choose), a bit each.
+    #[inline(never)]
     pub(crate) fn follow(
         &mut self,
         at: &At<'_>,
-        service: &Service,
-        asked: Asked,
-    ) -> Option<Chosen> {
-        let state = match asked.signal {
-            Signal::Data => State::Open,
-            Signal::Udp => State::Udp,
-            Signal::Syn | Signal::Fin | Signal::Rst | Signal::Error => return None,
+        hashes: &[u64],
+        asked: &[(u32, Signal); BURST],
+        chosen: &mut [Chosen; BURST],
+    ) -> u32 {
+        let mut left = u32::MAX.checked_shr(u32::BITS - hashes.len() as u32).unwrap_or(0);
+        let before = left.count_ones();
+        // While a node is being forgotten, an entry may be another's.
+        let Some(table) = self.table.as_mut().filter(|table| table.is_settled()) else {
+            return left;
         };
-        let table = self.table.as_mut().filter(|_| service.is_plain())?;
-        let Asked { slot, hash, .. } = asked;
-        let found = table.going_on(slot, hash, service.index, state, at.now, &at.tables.idle)?;
-        let member = service.holds(found.node, at.now)?;
-        table.refresh(slot, found);
-        self.hits += 1;
-        Some(Chosen { node: found.node, member })
+        let mut slots = [Slot::NONE; BURST];
+        table.find_burst(hashes, &mut slots);
+        // By signal: the state of flows that it changes nothing of, and for how long they are known.
+        let going_on = Signal::ALL.map(|signal| {
+            let state = match signal {
+                Signal::Data => State::Open,
+                Signal::Udp => State::Udp,
+                Signal::Syn | Signal::Fin | Signal::Rst | Signal::Error => {
+                    return (Kind::NONE, Ticks::new(0));
+                }
+            };
+            (Kind::state(state), Ticks::new(at.tables.idle.ticks(state)))
+        });
+        let (services, now, ready) = (&*at.tables.services, at.now, Now::new(at.now));
+        for i in 0..hashes.len().min(BURST) {
+            let (service, signal) = asked[i];
+            let (state, idle) = going_on[signal as usize];
+            let Some(service) = services.get(service as usize) else { continue };
+            let Some(found) = table.found(slots[i]) else { continue };
+            if let Some(node) = found.going_on(state.and(service.short_way), ready, idle)
+                && let Some(member) = service.holds(node, now)
+            {
+                found.refresh(ready);
+                chosen[i] = Chosen { node, cell: member.cell };
+                left &= !(1 << i);
+            }
+        }
+        self.hits += u64::from(before - left.count_ones());
+        left
     }
 
     /// The node of the packet's flow, known or new.
@@ -191,7 +215,8 @@ impl Connections {
             return by_row(at, service, asked.hash, flow);
         };
         // An earlier packet of this burst may have brought or moved it.
-        let slot = table.find(asked.hash);
+        let look = table.look(asked.hash);
+        let slot = look.slot();
         let known = table.entry(slot, asked.hash, at.now).and_then(|entry| {
             if entry.service == service.index {
                 return Some(entry);
@@ -213,7 +238,7 @@ impl Connections {
                     table.store(slot, changed);
                 }
                 self.hits += 1;
-                return Ok(Chosen { node: entry.node, member });
+                return Ok(Chosen { node: entry.node, cell: member.cell });
             }
             at.counters.add(Counter::Rescheduled, 1);
         }
@@ -223,9 +248,9 @@ impl Connections {
             if let Step::Follow(Some(changed)) =
                 step(Some(copy), asked.signal, at.now, &at.tables.idle)
             {
-                self.record(at, asked.hash, changed, member, flow);
+                self.record(at, service, look, changed, flow);
             }
-            return Ok(Chosen { node: copy.node, member });
+            return Ok(Chosen { node: copy.node, cell: member.cell });
         }
         let chosen = by_row(at, service, asked.hash, flow)?;
         let Step::Schedule { record: Some(state) } =
@@ -238,10 +263,10 @@ impl Connections {
             return Ok(chosen);
         }
         at.counters.add(Counter::NewFlow, 1);
-        at.cells.new_flow(chosen.member.cell);
+        at.cells.new_flow(chosen.cell);
         let entry =
             Entry { node: chosen.node, service: service.index, seen: at.now, state, once: true };
-        self.record(at, asked.hash, entry, chosen.member, flow);
+        self.record(at, service, look, entry, flow);
         Ok(chosen)
     }
 
@@ -307,26 +332,26 @@ impl Connections {
     fn record(
         &mut self,
         at: &At<'_>,
-        hash: u64,
+        service: &Service,
+        look: Look,
         entry: Entry,
-        member: Member,
         flow: &impl Fn() -> Flow,
     ) {
         let Some(table) = &mut self.table else { return };
-        let inserted = table.insert(hash, entry, at.now, &at.tables.idle);
+        let inserted = table.insert_at(look, entry, at.now, &at.tables.idle);
         if table.keeps_details() {
             table.describe(inserted.slot, &flow());
         }
-        at.cells.opened(member.cell);
         if inserted.moved > 0 {
             at.counters.add(Counter::EntryMoved, inserted.moved.into());
         }
-        match inserted.displaced {
-            Displaced::Nothing => {}
-            Displaced::Replaced(gone) => close(at, &gone),
+        at.cells.opened(cell(at, service, &entry));
+        let gone = match inserted.displaced {
+            Displaced::Nothing => return,
+            Displaced::Replaced(gone) => gone,
             Displaced::Expired(gone) => {
                 at.counters.add(Counter::Expired, 1);
-                close(at, &gone);
+                gone
             }
             Displaced::Evicted(gone) => {
                 let counter = match gone.state {
@@ -335,9 +360,10 @@ impl Connections {
                     State::Embryonic | State::Open | State::Udp => Counter::EvictedOpen,
                 };
                 at.counters.add(counter, 1);
-                close(at, &gone);
+                gone
             }
-        }
+        };
+        at.cells.closed(cell(at, service, &gone));
     }
 
     /// Looks at a few more buckets for entries that were idle for too long.
@@ -369,7 +395,7 @@ fn by_row(
     let row = row(row_hash(at.tables, service, hash, flow), balance.maglev.rows());
     let node = balance.maglev.owner(row);
     let member = service.members.get(usize::from(node)).copied().unwrap_or(Member::NONE);
-    Ok(Chosen { node, member })
+    Ok(Chosen { node, cell: member.cell })
 }
 
 /// What chooses the row of a flow whose flow hash is `hash`.
@@ -383,6 +409,16 @@ pub(crate) fn row_hash(
     match service.hash {
         api::Hash::FiveTuple => hash,
         api::Hash::Source => tables.hasher.source(flow().source),
+    }
+}
+
+/// Where a connection is counted, which is most likely one of this service.
+#[inline]
+fn cell(at: &At<'_>, service: &Service, entry: &Entry) -> Cell {
+    let member = service.members.get(usize::from(entry.node));
+    match member.filter(|_| entry.service == service.index) {
+        Some(member) if member.cell != Cell::OVERFLOW => member.cell,
+        Some(_) | None => at.tables.cell(entry.service, entry.node),
     }
 }
 

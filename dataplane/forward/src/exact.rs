@@ -43,11 +43,12 @@ impl Key for (u128, u32) {
 /// Service numbers by key.
 #[derive(Debug)]
 pub(crate) struct Exact<K> {
-    /// A key lies at the place that its mixed high bits say, or at one of those behind, before the
-    /// next free one. The last place is free.
+    /// A key lies at the place that its mix says, or at one of those behind, before the next
+    /// free one. The last place is free.
     places: Box<[(K, u32)]>,
     seed: u64,
-    shift: u32,
+    /// Places that a mix may say.
+    size: u32,
 }
 
 /// Seeds that are tried.
@@ -56,24 +57,23 @@ const SEEDS: u64 = 32;
 impl<K: Key> Exact<K> {
     /// The table of these keys. Of equal ones the last is in it.
     pub(crate) fn new(entries: &[(K, u32)]) -> Self {
-        let size = (entries.len() * 8).next_power_of_two().max(2);
-        let shift = u64::BITS - size.trailing_zeros();
+        let size = (entries.len() * 8).clamp(2, 1 << 30) as u32;
         let seeds = (0..SEEDS).map(|n| K.wrapping_mul(2 * n + 1));
-        let seed = seeds.min_by_key(|&seed| meetings(entries, seed, shift)).unwrap_or(K);
-        // Behind the last place that high bits say there is room for every key.
-        let mut places = vec![(K::NONE, 0); size + entries.len() + 1];
+        let seed = seeds.min_by_key(|&seed| meetings(entries, seed, size)).unwrap_or(K);
+        // Behind the last place that a mix says there is room for every key.
+        let mut places = vec![(K::NONE, 0); size as usize + entries.len() + 1];
         for &(key, service) in entries {
-            let first = (key.mix(seed) >> shift) as usize;
-            let place = places[first..].iter_mut().find(|(k, _)| *k == K::NONE || *k == key);
+            let mut behind = places[first(key, seed, size)..].iter_mut();
+            let place = behind.find(|(k, _)| *k == K::NONE || *k == key);
             *place.expect("there are more places than keys") = (key, service);
         }
-        Self { places: places.into(), seed, shift }
+        Self { places: places.into(), seed, size }
     }
 
     /// The service of a key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, key: K) -> Option<u32> {
-        let first = (key.mix(self.seed) >> self.shift) as usize;
+        let first = first(key, self.seed, self.size);
         let &(k, service) = self.places.get(first)?;
         if k == key { Some(service) } else { self.behind(first, key) }
     }
@@ -94,11 +94,18 @@ impl<K: Key> Default for Exact<K> {
     }
 }
 
+/// The place where a key is looked for first.
+#[inline(always)]
+fn first<K: Key>(key: K, seed: u64, size: u32) -> usize {
+    let high = key.mix(seed) >> 32;
+    ((high * u64::from(size)) >> 32) as usize
+}
+
 /// How many keys are not the only ones at their first place.
-fn meetings<K: Key>(entries: &[(K, u32)], seed: u64, shift: u32) -> usize {
-    let mut first: Vec<_> = entries.iter().map(|(key, _)| key.mix(seed) >> shift).collect();
-    first.sort_unstable();
-    first.windows(2).filter(|pair| pair[0] == pair[1]).count()
+fn meetings<K: Key>(entries: &[(K, u32)], seed: u64, size: u32) -> usize {
+    let mut places: Vec<_> = entries.iter().map(|&(key, _)| first(key, seed, size)).collect();
+    places.sort_unstable();
+    places.windows(2).filter(|pair| pair[0] == pair[1]).count()
 }
 
 #[cfg(test)]
@@ -125,7 +132,7 @@ mod tests {
             free.split(|free| *free).map(<[_]>::len).max().unwrap_or(0)
         }
         // Last byte of the address, and first of the port, as they lie in a packet.
-        let four: Vec<_> = (0..4096).map(|n| ((n & 0xff) << 24 | (n >> 8) << 40, 0)).collect();
+        let four: Vec<_> = (0..4096).map(|n| ((n & 0xff) << 56 | (n >> 8) << 8, 0)).collect();
         let six: Vec<_> = (0..4096)
             .map(|n| ((u128::from(n & 0xff) << 120 | 0xb80d_0120, (n >> 8) << 8), 0))
             .collect();

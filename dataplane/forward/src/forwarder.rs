@@ -128,19 +128,19 @@ impl Wire {
 
     /// The frame's EtherType behind the tag that this port's frames have.
     #[inline]
-    pub(crate) fn ethertype(&self, frame: &[u8]) -> Option<[u8; 2]> {
-        let Some(vlan) = self.vlan else {
-            return frame.get(12..14)?.first_chunk().copied();
+    pub(crate) fn ethertype(&self, frame: &[u8]) -> Option<u16> {
+        let at = |offset: usize| {
+            let bytes = frame.get(offset..)?.first_chunk()?;
+            Some(u16::from_be_bytes(*bytes))
         };
-        let &[t0, t1, tag0, tag1, inner0, inner1] = frame.get(12..18)?.first_chunk()?;
-        let id = u16::from_be_bytes([tag0, tag1]) & 0x0fff;
-        ([t0, t1] == VLAN && id == vlan).then_some([inner0, inner1])
+        let Some(vlan) = self.vlan else { return at(12) };
+        (at(12)? == VLAN && at(14)? & 0x0fff == vlan).then(|| at(16))?
     }
 }
 
-pub(crate) const IPV4: [u8; 2] = [0x08, 0x00];
-pub(crate) const IPV6: [u8; 2] = [0x86, 0xdd];
-pub(crate) const VLAN: [u8; 2] = [0x81, 0x00];
+pub(crate) const IPV4: u16 = 0x0800;
+pub(crate) const IPV6: u16 = 0x86dd;
+pub(crate) const VLAN: u16 = 0x8100;
 
 /// One worker's load balancer.
 pub struct Forwarder<P: Pool> {

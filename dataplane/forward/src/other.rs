@@ -7,7 +7,7 @@ use packet::{Frame, Pool, Summary, Unparsable, summarize};
 use crate::burst::deliver;
 use crate::cells::Cell;
 use crate::class::Class;
-use crate::connection::{Signal, Slot};
+use crate::connection::Signal;
 use crate::connections::{Asked, At, Chosen};
 use crate::counters::Counter;
 use crate::flow::Flow;
@@ -19,7 +19,7 @@ use crate::service::{Destination, Service};
 use crate::tables::Tables;
 use crate::tunnel::{Inner, encapsulate, fragment};
 
-const ARP: [u8; 2] = [0x08, 0x06];
+const ARP: u16 = 0x0806;
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -96,7 +96,7 @@ impl<P: Pool> Forwarder<P> {
         };
         let flow = flow(packet);
         let signal = if protocol == TCP { Signal::of_tcp(packet.tcp_flags) } else { Signal::Udp };
-        let asked = Asked { hash: tables.hasher.hash(&flow), slot: Slot::NONE, signal };
+        let asked = Asked { hash: tables.hasher.hash(&flow), signal };
         let chosen = match self.choose(here, tables, service, asked, flow) {
             Ok(chosen) => chosen,
             Err(reason) => return Verdict::Drop(reason),
@@ -147,7 +147,7 @@ impl<P: Pool> Forwarder<P> {
         let Some(member) = named.find_map(|s| s.holds(target.node, here.now)) else {
             return Verdict::Drop(Counter::NoFirstFragment);
         };
-        let chosen = Chosen { node: target.node, member };
+        let chosen = Chosen { node: target.node, cell: member.cell };
         self.deliver(here, frame, packet, chosen)
     }
 
@@ -198,7 +198,7 @@ impl<P: Pool> Forwarder<P> {
             return Verdict::Drop(Counter::ErrorUnknown);
         };
         let hash = tables.hasher.hash(&flow);
-        let asked = Asked { hash, slot: Slot::NONE, signal: Signal::Error };
+        let asked = Asked { hash, signal: Signal::Error };
         match self.choose(here, tables, service, asked, flow) {
             Ok(chosen) => {
                 let verdict = self.deliver(here, frame, packet, chosen);
@@ -262,13 +262,11 @@ impl<P: Pool> Forwarder<P> {
         packet: &Summary,
         chosen: Chosen,
     ) -> Verdict {
-        let ipv6 = packet.destination.is_ipv6();
         let len = u16::try_from(packet.end - packet.l3).unwrap_or(u16::MAX);
-        let inner = Inner::new(ipv6, len, packet.traffic_class);
-        match deliver(here.paths, &self.cells, frame, packet.l3, inner, ipv6, chosen) {
-            Ok(port) => Verdict::Forward { port },
-            Err(Verdict::TooBig { node, cell }) => self.too_big(here, frame, node, cell),
-            Err(verdict) => verdict,
+        let inner = Inner::new(packet.destination.is_ipv6(), len, packet.traffic_class);
+        match deliver(here.paths, &self.cells, frame, packet.l3, inner, chosen) {
+            Verdict::TooBig { node, cell } => self.too_big(here, frame, node, cell),
+            verdict => verdict,
         }
     }
 

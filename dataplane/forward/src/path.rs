@@ -119,6 +119,12 @@ impl Path {
         self.resolved
     }
 
+    /// Whether packets of this length can be sent now.
+    #[inline(always)]
+    pub(crate) fn takes(&self, len: u16) -> bool {
+        self.resolved && len <= self.max_inner
+    }
+
     /// Port by which packets leave.
     #[inline]
     pub fn port(&self) -> u8 {
@@ -160,19 +166,22 @@ impl Path {
 }
 
 impl Outer {
+    /// What packets usually get that came with their IP header at `l3`: their own family's, over the
+    /// port by which they came, or one like it.
+    pub(crate) const fn usual(l3: usize, ipv6: bool) -> Self {
+        match (l3, ipv6) {
+            (14, false) => Self::V4,
+            (14, true) => Self::V6,
+            (_, false) => Self::V4Vlan,
+            (_, true) => Self::V6Vlan,
+        }
+    }
+
     #[inline]
     pub(crate) const fn is_ipv6(self) -> bool {
         match self {
             Self::V4 | Self::V4Vlan => false,
             Self::V6 | Self::V6Vlan => true,
-        }
-    }
-
-    #[inline]
-    pub(crate) const fn is_tagged(self) -> bool {
-        match self {
-            Self::V4 | Self::V6 => false,
-            Self::V4Vlan | Self::V6Vlan => true,
         }
     }
 

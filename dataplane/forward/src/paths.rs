@@ -3,18 +3,22 @@ use crate::validate::MAX_NODE;
 
 /// The way to every L7 node, for packets of either family.
 #[derive(Debug)]
-pub struct Paths(Box<[Option<Path>]>);
+pub struct Paths(Box<[Option<Path>; Self::LEN]>);
 
 impl Paths {
+    const LEN: usize = 2 * (MAX_NODE as usize + 1);
+
     /// Asks `path` for each node index and family of the inner packet (`true`: IPv6). `None` where
     /// there is no way.
     pub fn new(mut path: impl FnMut(u16, bool) -> Option<Path>) -> Self {
         let families = |node| [(node, false), (node, true)];
-        Self((0..=MAX_NODE).flat_map(families).map(|(node, ipv6)| path(node, ipv6)).collect())
+        let paths = (0..=MAX_NODE).flat_map(families).map(|(node, ipv6)| path(node, ipv6));
+        let paths: Box<[_]> = paths.collect();
+        Self(paths.try_into().expect("as many as nodes and families"))
     }
 
     /// The way of an inner packet to the node.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, node: u16, ipv6: bool) -> Option<&Path> {
         self.0.get(usize::from(node) * 2 + usize::from(ipv6))?.as_ref()
     }

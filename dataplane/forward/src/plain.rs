@@ -19,41 +19,54 @@ pub(crate) struct Plain<A> {
     pub(crate) signal: Signal,
 }
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
 
 /// The IPv4 packet `ip`, which begins `l3` bytes into a frame of `frame_len` bytes. A packet that
 /// ends before a TCP header without options would is not plain, UDP or not: one check for both.
 #[inline(always)]
-pub(crate) fn plain4(ip: &[u8], l3: usize, frame_len: usize) -> Option<Plain<u64>> {
-    /// Version, header length, more fragments, fragment offset.
-    const PLAIN: u64 = u64::from_le_bytes([0xff, 0, 0, 0, 0, 0, 0x3f, 0xff]);
+pub(crate) fn plain4<const PROTOCOL: u8>(
+    ip: &[u8],
+    l3: usize,
+    frame_len: usize,
+) -> Option<Plain<u64>> {
+    /// More fragments, fragment offset, not the hop limit, protocol.
+    const PLAIN: u32 = u32::from_le_bytes([0x3f, 0xff, 0, 0xff]);
     let header: &[u8; 40] = ip.first_chunk()?;
-    let first = u64_at(header, 0)?;
-    let [_, traffic_class, len0, len1, ..] = first.to_le_bytes();
+    let &[version, traffic_class, len0, len1, ..] = header;
     let len = u16::from_be_bytes([len0, len1]);
-    if first & PLAIN != 0x45 || l3 + usize::from(len) > frame_len {
+    let protocol = u32::from_le_bytes([0, 0, 0, PROTOCOL]);
+    if u32_at(header, 6)? & PLAIN != protocol || version != 0x45 {
         return None;
     }
-    let protocol = header[9];
     let (_, transport) = header.split_first_chunk::<20>()?;
-    let signal = signal(protocol, transport.first_chunk()?, 20, len)?;
+    let signal = signal::<PROTOCOL>(transport.first_chunk()?, 20, len)?;
+    if l3 + usize::from(len) > frame_len {
+        return None;
+    }
     let (addresses, ports) = (u64_at(header, 12)?, u32_at(header, 20)?);
-    Some(Plain { addresses, ports, protocol, len, traffic_class, signal })
+    Some(Plain { addresses, ports, protocol: PROTOCOL, len, traffic_class, signal })
 }
 
 /// The IPv6 packet `ip`, in the same words.
 #[inline(always)]
-pub(crate) fn plain6(ip: &[u8], l3: usize, frame_len: usize) -> Option<Plain<[u64; 4]>> {
+pub(crate) fn plain6<const PROTOCOL: u8>(
+    ip: &[u8],
+    l3: usize,
+    frame_len: usize,
+) -> Option<Plain<[u64; 4]>> {
     let header: &[u8; 60] = ip.first_chunk()?;
     let first = u64_at(header, 0)?;
     let [class0, class1, _, _, len0, len1, protocol, _] = first.to_le_bytes();
+    if protocol != PROTOCOL {
+        return None;
+    }
     let len = u16::from_be_bytes([len0, len1]).checked_add(40)?;
     if class0 >> 4 != 6 || l3 + usize::from(len) > frame_len {
         return None;
     }
     let (_, transport) = header.split_first_chunk::<40>()?;
-    let signal = signal(protocol, transport.first_chunk()?, 40, len)?;
+    let signal = signal::<PROTOCOL>(transport.first_chunk()?, 40, len)?;
     let [a, b, c, d] = [8, 16, 24, 32].map(|at| u64_at(header, at));
     let (addresses, ports) = ([a?, b?, c?, d?], u32_at(header, 40)?);
     let traffic_class = class0 << 4 | class1 >> 4;
@@ -73,18 +86,13 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 /// What the packet means to its connection; `None` if its transport header does not fit into what
 /// `len` leaves behind `ip` bytes of IP header.
 #[inline(always)]
-fn signal(protocol: u8, transport: &[u8; 20], ip: u16, len: u16) -> Option<Signal> {
-    match protocol {
-        TCP => {
-            let header_len = u16::from(transport[12] >> 2 & 0x3c);
-            (header_len >= 20 && ip + header_len <= len).then(|| Signal::of_tcp(transport[13]))
-        }
-        UDP => {
-            let udp_len = u16::from_be_bytes([transport[4], transport[5]]);
-            (udp_len >= 8 && u32::from(ip) + u32::from(udp_len) <= len.into())
-                .then_some(Signal::Udp)
-        }
-        _ => None,
+fn signal<const PROTOCOL: u8>(transport: &[u8; 20], ip: u16, len: u16) -> Option<Signal> {
+    if PROTOCOL == TCP {
+        let header_len = u16::from(transport[12] >> 2 & 0x3c);
+        (header_len >= 20 && ip + header_len <= len).then(|| Signal::of_tcp(transport[13]))
+    } else {
+        let udp_len = u16::from_be_bytes([transport[4], transport[5]]);
+        (udp_len >= 8 && u32::from(ip) + u32::from(udp_len) <= len.into()).then_some(Signal::Udp)
     }
 }
 
@@ -163,15 +171,25 @@ mod tests {
         Some((summary, signal))
     }
 
+    fn four(bytes: &[u8]) -> Option<Plain<u64>> {
+        let len = bytes.len();
+        plain4::<TCP>(bytes, 0, len).or_else(|| plain4::<UDP>(bytes, 0, len))
+    }
+
+    fn six(bytes: &[u8]) -> Option<Plain<[u64; 4]>> {
+        let len = bytes.len();
+        plain6::<TCP>(bytes, 0, len).or_else(|| plain6::<UDP>(bytes, 0, len))
+    }
+
     /// The short cut takes only what the long way takes too, and says the same of it; and it takes
     /// every packet that is plain.
     fn agree(bytes: &[u8]) {
         let (source, destination, ports, protocol, len, signal): (IpAddr, IpAddr, u32, _, _, _) =
-            if let Some(plain) = plain4(bytes, 0, bytes.len()) {
+            if let Some(plain) = four(bytes) {
                 let [a, b, c, d, e, f, g, h] = plain.addresses.to_le_bytes();
                 let (source, destination) = ([a, b, c, d].into(), [e, f, g, h].into());
                 (source, destination, plain.ports, plain.protocol, plain.len, plain.signal)
-            } else if let Some(plain) = plain6(bytes, 0, bytes.len()) {
+            } else if let Some(plain) = six(bytes) {
                 let [a, b, c, d] = plain.addresses.map(u128::from);
                 let [source, destination] = [a | b << 64, c | d << 64].map(u128::to_le_bytes);
                 let (source, destination) = (source.into(), destination.into());

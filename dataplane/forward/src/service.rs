@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use crate::balance::Balance;
 use crate::cells::Cell;
+use crate::connection::Kind;
 use crate::exact::Exact;
 use crate::lpm::Lpm;
 use crate::tick::Tick;
@@ -19,6 +20,9 @@ use crate::tick::Tick;
 pub struct Service {
     /// Its number in connection entries, by its name.
     pub index: u16,
+    /// What entries of flows that go on say of it; [`Kind::NONE`] if its packets do not take the short
+    /// way: flows are not remembered, or not everybody is served.
+    pub short_way: Kind,
     /// Its name.
     pub name: String,
     /// The first of its VIPs: tells services of one name apart.
@@ -54,14 +58,8 @@ impl Member {
 }
 
 impl Service {
-    /// Whether its packets take the short way: everybody is served, and flows are remembered.
-    #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.track && self.sources.is_none()
-    }
-
     /// The node's part, if flows that it has stay with it.
-    #[inline]
+    #[inline(always)]
     pub fn holds(&self, node: u16, now: Tick) -> Option<Member> {
         self.members.get(usize::from(node)).copied().filter(|member| now < member.release)
     }
@@ -119,11 +117,17 @@ struct PortRange {
     service: u32,
 }
 
-/// Address and port as they lie in the packet, read as little-endian numbers, and the protocol, in one
-/// word.
-#[inline]
-pub(crate) const fn key4(address: u32, port: u16, protocol: u8) -> u64 {
-    address as u64 | (port as u64) << 32 | (protocol as u64) << 48
+/// A destination in one word, made of what [`Plain`](crate::plain::Plain) has of a packet: addresses,
+/// ports, protocol.
+#[inline(always)]
+pub(crate) const fn key4(addresses: u64, ports: u32, protocol: u8) -> u64 {
+    addresses & 0xffff_ffff_0000_0000 | key6(ports, protocol) as u64
+}
+
+/// The same without the address.
+#[inline(always)]
+pub(crate) const fn key6(ports: u32, protocol: u8) -> u32 {
+    ports >> 16 | (protocol as u32) << 16
 }
 
 impl Vips {
@@ -177,20 +181,20 @@ impl Vips {
     }
 
     /// The service that takes packets to what [`key4`] made a key of.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn service4(&self, key: u64) -> Option<u32> {
         match self.exact4.get(key) {
             Some(number) => Some(number),
             None => self.service(
-                Ipv4Addr::from((key as u32).to_le_bytes()).into(),
-                u16::from_be((key >> 32) as u16),
-                (key >> 48) as u8,
+                Ipv4Addr::from(((key >> 32) as u32).to_le_bytes()).into(),
+                u16::from_be(key as u16),
+                (key >> 16) as u8,
             ),
         }
     }
 
     /// The same for IPv6: an address read as a little-endian number, and the rest's [`key6`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn service6(&self, address: u128, key: u32) -> Option<u32> {
         match self.exact6.get((address, key)) {
             Some(number) => Some(number),
@@ -242,22 +246,17 @@ impl Vips {
 type Entries = (Vec<(u64, u32)>, Vec<((u128, u32), u32)>);
 
 fn add_exact(exact: &mut Entries, address: IpAddr, port: u16, protocol: u8, number: u32) {
+    let ports = u32::from(port.to_be()) << 16;
     match address {
         IpAddr::V4(v4) => {
-            let key = key4(u32::from_le_bytes(v4.octets()), port.to_be(), protocol);
-            exact.0.push((key, number));
+            let addresses = u64::from(u32::from_le_bytes(v4.octets())) << 32;
+            exact.0.push((key4(addresses, ports, protocol), number));
         }
         IpAddr::V6(v6) => {
-            let key = (u128::from_le_bytes(v6.octets()), key6(port.to_be(), protocol));
+            let key = (u128::from_le_bytes(v6.octets()), key6(ports, protocol));
             exact.1.push((key, number));
         }
     }
-}
-
-/// The same without the address.
-#[inline]
-pub(crate) const fn key6(port: u16, protocol: u8) -> u32 {
-    port as u32 | (protocol as u32) << 16
 }
 
 #[cfg(test)]
@@ -300,11 +299,12 @@ mod tests {
     fn the_short_cut_agrees_with_the_whole_lookup() {
         let vips =
             Vips::new(&[service(&["198.51.100.1", "2001:db8::1"], "tcp", r#"{"list": [80]}"#)]);
-        let v4 = u32::from_le_bytes([198, 51, 100, 1]);
-        let at = |port: u16, protocol| vips.exact4.get(key4(v4, port.to_be(), protocol));
+        let ports = |port: u16| u32::from(port.to_be()) << 16 | 0x1234;
+        let v4 = u64::from_le_bytes([10, 0, 0, 1, 198, 51, 100, 1]);
+        let at = |port, protocol| vips.exact4.get(key4(v4, ports(port), protocol));
         assert_eq!((at(80, 6), at(80, 17), at(81, 6)), (Some(0), None, None));
         let v6 = u128::from_le_bytes("2001:db8::1".parse::<Ipv6Addr>().unwrap().octets());
-        let at = |port: u16, protocol| vips.exact6.get((v6, key6(port.to_be(), protocol)));
+        let at = |port, protocol| vips.exact6.get((v6, key6(ports(port), protocol)));
         assert_eq!((at(80, 6), at(80, 17), at(81, 6)), (Some(0), None, None));
     }
 }

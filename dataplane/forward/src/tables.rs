@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use crate::balance::{Balance, Key};
 use crate::cells::{Cell, CellNumbers};
-use crate::connection::Idle;
+use crate::connection::{Idle, Kind};
 use crate::hash::Hasher;
 use crate::lpm::Lpm;
 use crate::maglev::Maglev;
@@ -230,8 +230,11 @@ fn build(
         let rest = if service.allow.is_empty() { listed(&everybody, true) } else { Vec::new() };
         Lpm::new([rest, listed(&service.allow, true), listed(&service.deny, false)].concat())
     });
+    let short_way =
+        if service.track && sources.is_none() { Kind::service(index) } else { Kind::NONE };
     Service {
         index,
+        short_way,
         name: service.name.clone(),
         first_vip: service.vips[0],
         hash: service.hash,

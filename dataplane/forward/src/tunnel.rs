@@ -7,7 +7,7 @@ mod fragment;
 use packet::{Frame, protocol};
 
 use crate::counters::Counter;
-use crate::path::Path;
+use crate::path::{Outer, Path};
 
 pub(crate) use fragment::fragment;
 
@@ -23,73 +23,77 @@ pub(crate) use fragment::fragment;
 /// [`Counter::Malformed`] if there is no IP header at `l3`.
 #[inline]
 pub fn encapsulate<F: Frame>(frame: &mut F, l3: usize, path: &Path) -> Result<(), Counter> {
-    let inner = Inner::read(frame.bytes(), l3).ok_or(Counter::Malformed)?;
-    encapsulate_inner(frame, l3, inner, path)
+    let inner = Inner::read(frame.bytes(), l3)?;
+    if !path.outer().is_ipv6() && inner.len > 0xffff - 20 {
+        return Err(Counter::TooLong);
+    }
+    put(frame, l3, inner, path, path.outer())
 }
 
-/// The same for a packet whose header was read already.
+/// The same for a packet whose header was read already, and found not to be too long. `outer` is the
+/// path's: where it is known when this is compiled, the way is short.
 ///
 /// # Errors
-/// As [`encapsulate`], but for the header.
+/// [`Counter::NoHeadroom`], with the frame as it was.
 #[inline(always)]
-pub(crate) fn encapsulate_inner<F: Frame>(
+pub(crate) fn put<F: Frame>(
     frame: &mut F,
     l3: usize,
     inner: Inner,
     path: &Path,
+    outer: Outer,
 ) -> Result<(), Counter> {
-    let end = l3 + inner.len as usize;
-    if frame.total_len() > end {
-        frame.truncate(end);
-    }
-    let outer = path.outer();
-    match (outer.is_tagged(), outer.is_ipv6()) {
-        (false, false) => over_ipv4::<F, { 14 + 20 }>(frame, l3, inner, path),
-        (false, true) => over_ipv6::<F, { 14 + 40 }>(frame, l3, inner, path),
-        (true, false) => over_ipv4::<F, { 18 + 20 }>(frame, l3, inner, path),
-        (true, true) => over_ipv6::<F, { 18 + 40 }>(frame, l3, inner, path),
+    match outer {
+        Outer::V4 => over_ipv4::<F, { 14 + 20 }>(frame, l3, inner, path),
+        Outer::V6 => over_ipv6::<F, { 14 + 40 }>(frame, l3, inner, path),
+        Outer::V4Vlan => over_ipv4::<F, { 18 + 20 }>(frame, l3, inner, path),
+        Outer::V6Vlan => over_ipv6::<F, { 18 + 40 }>(frame, l3, inner, path),
     }
 }
 
 /// What the outer header takes from the inner one.
 #[derive(Clone, Copy)]
 pub(crate) struct Inner {
-    len: u32,
-    traffic_class: u32,
-    protocol: u32,
+    len: u16,
+    traffic_class: u8,
+    ipv6: bool,
 }
 
 impl Inner {
     /// Of a packet of `len` bytes.
     #[inline]
     pub(crate) fn new(ipv6: bool, len: u16, traffic_class: u8) -> Self {
-        let protocol = if ipv6 { protocol::IPV6 } else { protocol::IPV4 };
-        Self { len: len.into(), traffic_class: traffic_class.into(), protocol: protocol.into() }
+        Self { len, traffic_class, ipv6 }
+    }
+
+    #[inline]
+    pub(crate) fn is_ipv6(self) -> bool {
+        self.ipv6
     }
 
     /// Length of the packet.
     #[inline]
-    pub(crate) fn len(self) -> u32 {
+    pub(crate) fn len(self) -> u16 {
         self.len
     }
 
     #[inline]
-    fn read(bytes: &[u8], l3: usize) -> Option<Self> {
-        let header: &[u8; 6] = bytes.get(l3..)?.first_chunk()?;
-        let [a, b, c, d, e, f] = *header;
-        let word = u32::from_be_bytes([a, b, c, d]);
-        match word >> 28 {
-            4 => Some(Self {
-                len: word & 0xffff,
-                traffic_class: word >> 16 & 0xff,
-                protocol: protocol::IPV4.into(),
-            }),
-            6 => Some(Self {
-                len: 40 + u32::from(u16::from_be_bytes([e, f])),
-                traffic_class: word >> 20 & 0xff,
-                protocol: protocol::IPV6.into(),
-            }),
-            _ => None,
+    fn protocol(self) -> u8 {
+        if self.ipv6 { protocol::IPV6 } else { protocol::IPV4 }
+    }
+
+    /// # Errors
+    /// [`Counter::Malformed`], and [`Counter::TooLong`] for an IPv6 packet whose length has 17 bits.
+    fn read(bytes: &[u8], l3: usize) -> Result<Self, Counter> {
+        let header = bytes.get(l3..).and_then(|ip| ip.first_chunk()).ok_or(Counter::Malformed)?;
+        let &[a, b, c, d, e, f] = header;
+        match a >> 4 {
+            4 => Ok(Self::new(false, u16::from_be_bytes([c, d]), b)),
+            6 => {
+                let len = u16::from_be_bytes([e, f]).checked_add(40).ok_or(Counter::TooLong)?;
+                Ok(Self::new(true, len, a << 4 | b >> 4))
+            }
+            _ => Err(Counter::Malformed),
         }
     }
 }
@@ -101,23 +105,21 @@ fn over_ipv4<F: Frame, const LEN: usize>(
     inner: Inner,
     path: &Path,
 ) -> Result<(), Counter> {
-    if inner.len > 0xffff - 20 {
-        return Err(Counter::TooLong);
-    }
-    let header = prepend::<F, LEN>(frame, l3)?;
+    let header = wrap::<F, LEN>(frame, l3, inner.len)?;
     let template = path.header();
     *header = *template;
     let ip: &mut [u8; 20] = header.last_chunk_mut().expect("LEN is at least 34");
 
     // Two of the checksum's words at once. What is added to them does not carry out of 32 bits.
-    let first = 0x4500_0000 | inner.traffic_class << 16 | (inner.len + 20);
+    let len = u32::from(inner.len) + 20;
+    let first = 0x4500_0000 | u32::from(inner.traffic_class) << 16 | len;
     let partial = u16::from_ne_bytes([template[LEN - 10], template[LEN - 9]]);
-    let sum = first + u32::from(partial) + inner.protocol;
+    let sum = first + u32::from(partial) + u32::from(inner.protocol());
     let sum = sum.wrapping_add(sum.rotate_left(16)) >> 16;
     let checksum = if path.checksum_offload() { 0 } else { !sum as u16 };
 
     ip[..4].copy_from_slice(&first.to_be_bytes());
-    ip[9] = inner.protocol as u8;
+    ip[9] = inner.protocol();
     ip[10..12].copy_from_slice(&checksum.to_be_bytes());
     if path.checksum_offload() {
         frame.offload_ipv4_checksum(LEN - 20, 20);
@@ -132,27 +134,26 @@ fn over_ipv6<F: Frame, const LEN: usize>(
     inner: Inner,
     path: &Path,
 ) -> Result<(), Counter> {
-    if inner.len > 0xffff {
-        return Err(Counter::TooLong);
-    }
-    let header = prepend::<F, LEN>(frame, l3)?;
+    let header = wrap::<F, LEN>(frame, l3, inner.len)?;
     *header = *path.header();
     let ip: &mut [u8; 40] = header.last_chunk_mut().expect("LEN is at least 54");
 
-    let first = 0x6000_0000 | inner.traffic_class << 20;
+    let first = 0x6000_0000 | u32::from(inner.traffic_class) << 20;
     ip[..4].copy_from_slice(&first.to_be_bytes());
-    ip[4..6].copy_from_slice(&(inner.len as u16).to_be_bytes());
-    ip[6] = inner.protocol as u8;
+    ip[4..6].copy_from_slice(&inner.len.to_be_bytes());
+    ip[6] = inner.protocol();
     Ok(())
 }
 
-/// The `LEN` bytes that end where the inner packet begins.
+/// The `LEN` bytes that end where the inner packet begins, in a frame that ends where it does.
 #[inline(always)]
-fn prepend<F: Frame, const LEN: usize>(
+fn wrap<F: Frame, const LEN: usize>(
     frame: &mut F,
     l3: usize,
+    inner_len: u16,
 ) -> Result<&mut [u8; LEN], Counter> {
-    frame.prepend(LEN - l3).and_then(|bytes| bytes.first_chunk_mut()).ok_or(Counter::NoHeadroom)
+    let bytes = frame.wrap((LEN - l3) as u16, LEN as u32 + u32::from(inner_len));
+    bytes.and_then(|bytes| bytes.first_chunk_mut()).ok_or(Counter::NoHeadroom)
 }
 
 #[cfg(test)]

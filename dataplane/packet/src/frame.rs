@@ -21,6 +21,25 @@ pub trait Frame {
     /// Shortens the packet to `len` bytes in all; what lies behind is freed. No effect if it is shorter.
     fn truncate(&mut self, len: usize);
 
+    /// Makes `front` bytes of room at the front and cuts off what lies behind `len` bytes from there.
+    /// Returns the first segment. `None`, and nothing changed, without the headroom, or if the packet
+    /// is shorter.
+    #[inline]
+    fn wrap(&mut self, front: u16, len: u32) -> Option<&mut [u8]> {
+        let (front, len) = (usize::from(front), len as usize);
+        if len > self.total_len() + front {
+            return None;
+        }
+        self.prepend(front)?;
+        self.truncate(len);
+        Some(self.bytes_mut())
+    }
+
+    /// Asks for the cache lines at its beginning, those in front of it that an outer header would fill
+    /// included: a NIC leaves packets in the last level of the cache, or in memory.
+    #[inline]
+    fn prefetch(&self) {}
+
     /// Copies bytes from `offset` on, across segments. Returns how many there were.
     fn copy_to(&self, offset: usize, into: &mut [u8]) -> usize;
 

@@ -25,6 +25,12 @@ impl Bucket {
         &self.tags
     }
 
+    /// The values' place in memory, for the owner's SIMD compare.
+    #[inline]
+    pub(super) fn values(&self) -> &[AtomicU64; WAYS] {
+        &self.values
+    }
+
     /// The places that hold `tag`, a bit each.
     #[inline]
     pub(super) fn matching(&self, tag: u64) -> u32 {
@@ -140,13 +146,13 @@ pub(super) fn tag(hash: u64) -> u64 {
 /// The bucket that a tag is looked for first, of `count`: its high half scaled, so that any count will do.
 #[inline]
 pub(super) fn first(tag: u64, count: usize) -> usize {
-    scale(tag, count)
+    scale((tag >> 32) as u32, count)
 }
 
 /// Its other bucket: a distance of 1 to `count - 1` from the first, scaled from the low half.
 #[inline]
 pub(super) fn second(tag: u64, first: usize, count: usize) -> usize {
-    let bucket = first + 1 + scale(tag.rotate_left(32), count - 1);
+    let bucket = first + 1 + scale(tag as u32, count - 1);
     if bucket < count { bucket } else { bucket - count }
 }
 
@@ -157,10 +163,11 @@ pub(super) fn other(tag: u64, bucket: usize, count: usize) -> usize {
     if bucket == first { second(tag, first, count) } else { first }
 }
 
-/// Part of `0..count`, as far as `bits` are of theirs; even as long as the high bits are.
+/// Part of `0..count`, as far as `bits` are of theirs. A vector unit multiplies numbers of 32 bits:
+/// no table has more buckets.
 #[inline]
-pub(super) fn scale(bits: u64, count: usize) -> usize {
-    ((u128::from(bits) * count as u128) >> 64) as usize
+pub(super) fn scale(bits: u32, count: usize) -> usize {
+    ((u64::from(bits) * u64::from(count as u32)) >> 32) as usize
 }
 
 #[cfg(test)]

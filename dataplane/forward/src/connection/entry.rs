@@ -40,11 +40,68 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Packed(pub(super) u64);
 
+const SERVICE_SHIFT: u32 = 16;
+const SERVICE: u64 = 0xffff << SERVICE_SHIFT;
 const TICK_SHIFT: u32 = 32;
 const TICK: u64 = ((1 << Tick::SHORT_BITS) - 1) << TICK_SHIFT;
 const STATE_SHIFT: u32 = 56;
+const STATE: u64 = 3 << STATE_SHIFT;
 const ONCE: u64 = 1 << 58;
 const UNUSED: u64 = !0 << 59;
+
+/// A service, a state, or both, as an entry has them: what a flow that goes on is told by, in one
+/// comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind(u64);
+
+impl Kind {
+    /// Of no entry, with whatever else.
+    pub const NONE: Self = Self(u64::MAX);
+
+    /// A service's, whatever the state.
+    pub const fn service(service: u16) -> Self {
+        Self((service as u64) << SERVICE_SHIFT)
+    }
+
+    /// A state's, whatever the service.
+    pub(crate) const fn state(state: State) -> Self {
+        Self((state as u64) << STATE_SHIFT)
+    }
+
+    /// Both.
+    #[inline]
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Where ticks lie whose difference shall wrap as they do.
+const TOP: u32 = u64::BITS - Tick::SHORT_BITS;
+
+/// A duration in ticks, made ready to be compared with the ages of many entries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticks(u64);
+
+impl Ticks {
+    pub(crate) const fn new(ticks: u32) -> Self {
+        Self((ticks as u64) << TOP | ((1 << TOP) - 1))
+    }
+}
+
+/// A moment, made ready for many entries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// With all bits below set, so that an entry's do not borrow from it.
+    on_top: u64,
+    /// As an entry has it.
+    seen: u64,
+}
+
+impl Now {
+    pub(crate) const fn new(now: Tick) -> Self {
+        Self { on_top: Ticks::new(now.short()).0, seen: (now.short() as u64) << TICK_SHIFT }
+    }
+}
 
 impl Entry {
     #[inline]
@@ -52,7 +109,7 @@ impl Entry {
         let Self { node, service, seen, state, once } = self;
         Packed(
             u64::from(node)
-                | u64::from(service) << 16
+                | u64::from(service) << SERVICE_SHIFT
                 | u64::from(seen.short()) << TICK_SHIFT
                 | (state as u64) << STATE_SHIFT
                 | if once { ONCE } else { 0 },
@@ -71,20 +128,30 @@ impl Packed {
     pub(super) fn entry(self, now: Tick) -> Entry {
         Entry {
             node: self.node(),
-            service: (self.0 >> 16) as u16,
+            service: (self.0 >> SERVICE_SHIFT) as u16,
             seen: Tick::new(now.number().wrapping_sub(self.age(now) as u32)),
             state: self.state(),
             once: self.once(),
         }
     }
 
-    /// The same node's entry after a sign of life, if it is of this service and state.
+    /// Whether this is what it says of service and state.
     #[inline]
-    pub(super) fn alive(self, service: u16, state: State, now: Tick) -> Option<Self> {
-        let node = u64::from(self.node());
-        let alive = (state as u64) << STATE_SHIFT | u64::from(service) << 16 | node;
+    pub(super) fn is(self, kind: Kind) -> bool {
+        self.0 & (SERVICE | STATE) == kind.0
+    }
+
+    /// Whether its flow was seen within so many ticks before `now`, and not after.
+    #[inline]
+    pub(super) fn is_recent(self, now: Now, ticks: Ticks) -> bool {
+        now.on_top.wrapping_sub(self.0 << (TOP - TICK_SHIFT)) <= ticks.0
+    }
+
+    /// The entry of the same node, service and state after a sign of life, if that is news.
+    #[inline]
+    pub(super) fn alive(self, now: Now) -> Option<Self> {
         const CHANGES: u64 = TICK | ONCE;
-        ((self.0 & !CHANGES) == alive).then_some(Self(alive | u64::from(now.short()) << TICK_SHIFT))
+        (self.0 & CHANGES != now.seen).then_some(Self(self.0 & !CHANGES | now.seen))
     }
 
     #[inline]

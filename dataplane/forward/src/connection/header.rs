@@ -17,7 +17,7 @@ pub(super) const SERVICES: usize = 4096;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"palierct");
 /// To be raised with every change of the layout, of [`super::entry::Packed`] or of the choice of buckets.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// What makes entries of one process understandable to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,11 @@
 
 use crate::Tick;
 
-use super::bucket::{Bucket, Slot, WAYS, other, tag};
+use super::bucket::{Slot, WAYS, other, tag};
 use super::entry::{Entry, Packed};
+use super::rank::{self, Place, Rank};
 use super::rules::Idle;
-use super::search::prefetch;
+use super::search::{Ways, prefetch};
 use super::table::Table;
 
 /// What an insertion did.
@@ -41,34 +42,41 @@ pub enum Displaced {
     Evicted(Entry),
 }
 
-/// How little a place is worth: what it holds in the high bits, how long it was idle in the low ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank(u32);
-
-impl Rank {
-    const LIVE: Self = Self(0);
-    const CLOSING: Self = Self(1 << Tick::SHORT_BITS);
-    const ONCE: Self = Self(2 << Tick::SHORT_BITS);
-    const EXPIRED: Self = Self(3 << Tick::SHORT_BITS);
-    const FREE: Self = Self(4 << Tick::SHORT_BITS);
+/// Where a flow is in its table, or may be put; good until the table's next insertion or removal.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    tag: u64,
+    pair: [usize; 2],
+    ways: Ways,
 }
 
-/// A place that may be written to. As small as it is, it stays in a register.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    slot: Slot,
-    rank: Rank,
+impl Look {
+    /// Where it is, or [`Slot::NONE`].
+    #[inline]
+    pub fn slot(&self) -> Slot {
+        Slot::first_of(self.ways.same, self.pair)
+    }
 }
 
 impl Table {
-    /// Records a flow.
-    pub fn insert(&mut self, hash: u64, entry: Entry, now: Tick, idle: &Idle) -> Inserted {
+    /// Looks at a flow's two buckets.
+    #[inline]
+    pub fn look(&self, hash: u64) -> Look {
         let tag = tag(hash);
         let pair = self.places(tag);
+        Look { tag, pair, ways: self.ways(pair, tag) }
+    }
 
-        let ways = self.ways(pair, tag);
+    /// Records a flow.
+    pub fn insert(&mut self, hash: u64, entry: Entry, now: Tick, idle: &Idle) -> Inserted {
+        self.insert_at(self.look(hash), entry, now, idle)
+    }
+
+    /// The same where its buckets were looked at already.
+    pub fn insert_at(&mut self, look: Look, entry: Entry, now: Tick, idle: &Idle) -> Inserted {
+        let Look { tag, pair, ways } = look;
         if ways.same != 0 {
-            return self.replace(Slot::first_of(ways.same, pair), entry, now);
+            return self.replace(look.slot(), entry, now);
         }
         if ways.free != 0 {
             let slot = Slot::first_of(ways.free, pair);
@@ -76,9 +84,7 @@ impl Table {
         }
 
         // Of equals any, and not always the same: an entry just made shall last a while.
-        let [one, two] = pair.map(|bucket| self.cheapest(bucket, tag, now, idle));
-        let of_two = two.rank > one.rank || (two.rank == one.rank && tag & WAYS as u64 != 0);
-        let cheapest = if of_two { two } else { one };
+        let cheapest = self.cheapest(pair, tag as u32, now, idle);
         if cheapest.rank >= Rank::EXPIRED {
             return self.put(cheapest, tag, entry, now);
         }
@@ -95,39 +101,15 @@ impl Table {
         self.put(cheapest, tag, entry, now)
     }
 
-    /// The place of a bucket that is worth least; of equals one that `any` chooses. Hardly a branch:
-    /// under a flood nothing that a bucket holds is predictable.
+    /// The place of two buckets that is worth least.
     #[inline]
-    fn cheapest(&self, bucket: usize, any: u64, now: Tick, idle: &Idle) -> Place {
-        const LAST: u32 = WAYS as u32 - 1;
-        let (any, line) = (any as u32 & LAST, self.bucket(bucket));
-        let mut best = 0;
-        for way in 0..WAYS as u32 {
-            let Rank(rank) = self.rank(line, way as usize, now, idle);
-            best = best.max(rank * WAYS as u32 + (way ^ any));
+    fn cheapest(&self, pair: [usize; 2], any: u32, now: Tick, idle: &Idle) -> Place {
+        let buckets = pair.map(|bucket| (bucket, self.bucket(bucket)));
+        if self.is_settled() {
+            rank::cheapest(buckets, any, now, idle)
+        } else {
+            rank::cheapest_by(buckets, any, now, |value| self.is_stale(value, now, idle))
         }
-        let way = (best ^ any) & LAST;
-        Place { slot: Slot::new(bucket, way as usize), rank: Rank(best / WAYS as u32) }
-    }
-
-    #[inline]
-    fn rank(&self, bucket: &Bucket, way: usize, now: Tick, idle: &Idle) -> Rank {
-        /// In the order of [`State::ALL`](super::State::ALL): seen more than once, then seen once.
-        const CLASSES: [Rank; 8] = [
-            Rank::LIVE,
-            Rank::LIVE,
-            Rank::CLOSING,
-            Rank::LIVE,
-            Rank::ONCE,
-            Rank::ONCE,
-            Rank::ONCE,
-            Rank::ONCE,
-        ];
-        let value = bucket.value(way);
-        let class = CLASSES[usize::from(value.state_and_once())];
-        let class = if self.is_stale(value, now, idle) { Rank::EXPIRED } else { class };
-        let class = if bucket.tag(way) == 0 { Rank::FREE } else { class };
-        Rank(class.0 | value.age(now).max(0) as u32)
     }
 
     fn replace(&mut self, slot: Slot, entry: Entry, now: Tick) -> Inserted {
@@ -187,14 +169,14 @@ impl Table {
     fn path(&self, pair: [usize; 2], rank: Rank, now: Tick, idle: &Idle) -> Option<Path> {
         let starts = pair.map(|bucket| self.steps(bucket));
         for (start, next) in starts.into_iter().flatten() {
-            let end = self.cheapest(next, 0, now, idle);
+            let end = self.cheapest([next; 2], 0, now, idle);
             if end.rank >= rank {
                 return Some(Path { start, step: None, end });
             }
         }
         for (start, next) in starts.into_iter().flatten() {
             for (step, next) in self.steps(next) {
-                let end = self.cheapest(next, 0, now, idle);
+                let end = self.cheapest([next; 2], 0, now, idle);
                 if end.rank >= rank {
                     return Some(Path { start, step: Some(step), end });
                 }

@@ -29,7 +29,7 @@ pub(super) fn migrate(old: &[Table], new: &mut [Table], now: Tick) -> (usize, us
 
 /// By bits of the hash that hardly have a part in the choice of the bucket.
 fn worker_of(hash: u64, new: &[Table]) -> usize {
-    scale(hash.rotate_right(8), new.len())
+    scale((hash.rotate_right(8) >> 32) as u32, new.len())
 }
 
 /// Copies one entry, unless the flow is there already and as fresh. Returns whether another had to go.

@@ -31,6 +31,12 @@ pub enum Signal {
     Error,
 }
 
+impl Signal {
+    /// Every signal, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Syn, Self::Data, Self::Fin, Self::Rst, Self::Udp, Self::Error];
+}
+
 /// What becomes of the packet and of the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -157,8 +163,6 @@ fn rule(state: State, signal: Signal) -> Rule {
 mod tests {
     use super::*;
 
-    const SIGNALS: [Signal; 6] =
-        [Signal::Syn, Signal::Data, Signal::Fin, Signal::Rst, Signal::Udp, Signal::Error];
     const NOW: Tick = Tick::new(1_000_000);
     const BEFORE: Tick = Tick::new(999_990);
 
@@ -212,11 +216,11 @@ mod tests {
             (Closing, [S(Embryonic), R(Closing), R(Closing), F, F, F]),
             (Udp, [F, F, F, F, R(Udp), F]),
         ];
-        for (i, signal) in SIGNALS.into_iter().enumerate() {
+        for (i, signal) in Signal::ALL.into_iter().enumerate() {
             assert_eq!(does(None, signal), unknown[i], "unknown, {signal:?}");
         }
         for (state, row) in table {
-            for (i, signal) in SIGNALS.into_iter().enumerate() {
+            for (i, signal) in Signal::ALL.into_iter().enumerate() {
                 for once in [false, true] {
                     let known = entry(state, once);
                     assert_eq!(does(Some(known), signal), row[i], "{state:?} {once} {signal:?}");

@@ -1,5 +1,5 @@
-//! Finding a burst's flows: the first bucket of each in a first pass, the second bucket of those
-//! not found, prefetched by then, in a second one.
+//! Finding a burst's flows: all first buckets are asked for, then looked at; the second buckets of
+//! those not found, asked for meanwhile, last.
 
 #![expect(unsafe_code, reason = "vector loads of a bucket's tags, run-time dispatch, prefetch")]
 
@@ -7,22 +7,22 @@ use crate::BURST;
 
 use super::bucket::{Bucket, Slot, WAYS, first, second, tag};
 
-/// Where each flow is, or [`Slot::NONE`]. For the owner of the buckets alone: the vector loads
-/// are not atomic, so nobody may write meanwhile.
+/// Where each flow is, or [`Slot::NONE`]; of at most [`BURST`]. For the owner of the buckets alone: the
+/// vector loads are not atomic, so nobody may write meanwhile.
 #[inline]
-pub(super) fn find_burst(buckets: &[Bucket], hashes: &[u64], found: &mut [Slot]) {
+pub(super) fn find_burst(buckets: &[Bucket], hashes: &[u64], slots: &mut [Slot; BURST]) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the CPU has AVX2.
-        return unsafe { find_burst_avx2(buckets, hashes, found) };
+        return unsafe { find_burst_avx2(buckets, hashes, slots) };
     }
-    search(buckets, hashes, found, Bucket::matching);
+    search(buckets, hashes, slots, Bucket::matching);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn find_burst_avx2(buckets: &[Bucket], hashes: &[u64], found: &mut [Slot]) {
-    search(buckets, hashes, found, |bucket, tag| matching_avx2(bucket, tag));
+fn find_burst_avx2(buckets: &[Bucket], hashes: &[u64], slots: &mut [Slot; BURST]) {
+    search(buckets, hashes, slots, |bucket, tag| matching_avx2(bucket, tag));
 }
 
 /// Which of the eight places of two buckets hold a tag, and which are free: a bit each, those of
@@ -71,48 +71,53 @@ fn matching_avx2(bucket: &Bucket, tag: u64) -> u32 {
     _mm256_movemask_pd(_mm256_castsi256_pd(equal)) as u32
 }
 
-/// Both passes, for any way to compare. Hardly a branch: what a burst finds is not predictable.
+/// All passes, for any way to compare. Hardly a branch: what a burst finds is not predictable. And
+/// nothing between the looks: while one waits for its line, the next ones are under way.
 #[inline(always)]
 fn search(
     buckets: &[Bucket],
     hashes: &[u64],
-    found: &mut [Slot],
+    slots: &mut [Slot; BURST],
     matching: impl Fn(&Bucket, u64) -> u32,
 ) {
-    for (hashes, found) in hashes.chunks(BURST).zip(found.chunks_mut(BURST)) {
-        let mut missing = [0_u8; BURST];
-        let mut count = 0;
-        for (i, (&hash, found)) in hashes.iter().zip(&mut *found).enumerate() {
-            let tag = tag(hash);
-            let bucket = first(tag, buckets.len());
-            let ways = matching(&buckets[bucket], tag);
-            *found = Slot::new(bucket, ways.trailing_zeros() as usize % WAYS);
-            if ways == 0 {
-                let bucket = second(tag, bucket, buckets.len());
-                prefetch(&buckets[bucket]);
-                missing[count] = i as u8; // less than BURST
-                count += 1;
-            }
+    let mut at = [0_u32; BURST];
+    for (at, &hash) in at.iter_mut().zip(hashes) {
+        *at = first(hash, buckets.len()) as u32; // of hash 0 as of its tag
+    }
+    for &at in at.iter().take(hashes.len()) {
+        prefetch(buckets.as_ptr().wrapping_add(at as usize));
+    }
+    let mut missing = [0_u8; BURST];
+    let mut count = 0;
+    for (i, ((&hash, &at), slot)) in hashes.iter().zip(&at).zip(&mut *slots).enumerate() {
+        let (tag, bucket) = (tag(hash), at as usize);
+        let ways = matching(&buckets[bucket], tag);
+        *slot = Slot::new(bucket, ways.trailing_zeros() as usize % WAYS);
+        if ways == 0 {
+            let bucket = second(tag, bucket, buckets.len());
+            prefetch(buckets.as_ptr().wrapping_add(bucket));
+            missing[count % BURST] = i as u8; // less than BURST
+            count += 1;
         }
-        for &i in &missing[..count] {
-            let i = usize::from(i);
-            let tag = tag(hashes[i]);
-            let bucket = second(tag, first(tag, buckets.len()), buckets.len());
-            let ways = matching(&buckets[bucket], tag);
-            let slot = Slot::new(bucket, ways.trailing_zeros() as usize % WAYS);
-            found[i] = if ways == 0 { Slot::NONE } else { slot };
-        }
+    }
+    for &i in missing.iter().take(count) {
+        let i = usize::from(i) % BURST;
+        let tag = tag(hashes[i]);
+        let bucket = second(tag, at[i] as usize, buckets.len());
+        let ways = matching(&buckets[bucket], tag);
+        let slot = Slot::new(bucket, ways.trailing_zeros() as usize % WAYS);
+        slots[i] = if ways == 0 { Slot::NONE } else { slot };
     }
 }
 
 /// Asks for a bucket's line, which arrives while something else is done.
 #[inline]
-pub(super) fn prefetch(bucket: &Bucket) {
+pub(super) fn prefetch(bucket: *const Bucket) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch has no effect but on caches, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(bucket).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bucket.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = bucket;
@@ -138,11 +143,15 @@ mod tests {
             buckets[at].write(i as usize % WAYS, mix(i), Packed(value));
         }
         let hashes: Vec<u64> = (0..1200).map(mix).chain([0]).collect();
-        let [mut vector, mut portable] = [(); 2].map(|()| vec![Slot::NONE; hashes.len()]);
-        find_burst(&buckets, &hashes, &mut vector);
-        search(&buckets, &hashes, &mut portable, Bucket::matching);
-        assert_eq!(vector, portable);
-        assert!(vector.iter().filter(|&&slot| slot != Slot::NONE).count() > 300);
+        let mut count = 0;
+        for hashes in hashes.chunks(BURST) {
+            let [mut vector, mut portable] = [[Slot::NONE; BURST]; 2];
+            find_burst(&buckets, hashes, &mut vector);
+            search(&buckets, hashes, &mut portable, Bucket::matching);
+            assert_eq!(vector, portable);
+            count += vector.iter().filter(|&&slot| slot != Slot::NONE).count();
+        }
+        assert!(count > 300);
 
         for &hash in &hashes {
             let one = first(tag(hash), buckets.len());

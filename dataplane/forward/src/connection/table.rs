@@ -1,11 +1,11 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
-use crate::Tick;
 use crate::flow::Flow;
+use crate::{BURST, Tick};
 
 use super::bucket::{Bucket, Slot, WAYS, first, second, tag};
 use super::details::Row;
-use super::entry::{Entry, Packed, State};
+use super::entry::{Entry, Kind, Now, Packed, Ticks};
 use super::layout::{Area, Geometry};
 use super::memory::{Memory, Region};
 use super::rules::Idle;
@@ -25,12 +25,29 @@ pub struct Table {
     forgotten: Vec<Forgotten>,
 }
 
-/// A flow of which nothing is news but, once a tick, that it is alive.
+/// A flow that was found.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct GoingOn {
-    pub(crate) node: u16,
-    /// What is to be stored.
-    changed: Option<Packed>,
+pub(crate) struct Found<'a> {
+    bucket: &'a Bucket,
+    way: usize,
+    value: Packed,
+}
+
+impl Found<'_> {
+    /// The node, if the flow is of this service and state, and was last seen at most `idle` ticks ago.
+    /// All other flows are left to [`step`](super::step).
+    #[inline(always)]
+    pub(crate) fn going_on(&self, kind: Kind, now: Now, idle: Ticks) -> Option<u16> {
+        (self.value.is(kind) && self.value.is_recent(now, idle)).then_some(self.value.node())
+    }
+
+    /// Stores that it is alive, if that is news: once a tick.
+    #[inline(always)]
+    pub(crate) fn refresh(&self, now: Now) {
+        if let Some(alive) = self.value.alive(now) {
+            self.bucket.set_value(self.way, alive);
+        }
+    }
 }
 
 /// A node whose entries are hidden and removed, until the sweep has come round.
@@ -86,20 +103,18 @@ impl Table {
         View::of_area(self.area.clone())
     }
 
-    /// Asks for the line in which a flow is looked for first.
+    /// Where the flows of a burst are; [`Slot::NONE`] for those that are not there. All their lines are
+    /// asked for before the first is looked at. At most [`BURST`](crate::BURST).
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        let buckets = &*self.area.buckets;
-        search::prefetch(&buckets[first(tag(hash), buckets.len())]);
+    pub(crate) fn find_burst(&self, hashes: &[u64], slots: &mut [Slot; BURST]) {
+        search::find_burst(&self.area.buckets, hashes, slots);
     }
 
-    /// Where the flows of a burst are; [`Slot::NONE`] for those that are not there.
-    ///
-    /// `found` is as long as `hashes`. What was found is looked at by [`Table::entry`], which says
-    /// `None` if a later [`Table::insert`] has put something else there.
-    #[inline]
-    pub fn find_burst(&self, hashes: &[u64], found: &mut [Slot]) {
-        search::find_burst(&self.area.buckets, hashes, found);
+    /// What is at a slot that was found and not written to since.
+    #[inline(always)]
+    pub(crate) fn found(&mut self, slot: Slot) -> Option<Found<'_>> {
+        let (bucket, way) = (self.area.buckets.get(slot.bucket())?, slot.way());
+        Some(Found { bucket, way, value: bucket.value(way) })
     }
 
     /// Where one flow is.
@@ -129,33 +144,10 @@ impl Table {
         Some(value.entry(now))
     }
 
-    /// The same for a flow that goes on: found, of this service, in this state and seen lately. What
-    /// [`step`](super::step) would make of it, in a few instructions; `None` leaves it to that.
+    /// Whether nothing is being forgotten: then what [`Table::find_burst`] shows may be believed.
     #[inline]
-    pub(crate) fn going_on(
-        &self,
-        slot: Slot,
-        hash: u64,
-        service: u16,
-        state: State,
-        now: Tick,
-        idle: &Idle,
-    ) -> Option<GoingOn> {
-        let bucket = self.area.buckets.get(slot.bucket())?;
-        let value = bucket.value(slot.way());
-        let alive = value.alive(service, state, now)?;
-        // One whose tick lies ahead has a negative age: taken as unsigned, that is too old.
-        let lately = value.age(now) as u32 <= idle.ticks(state);
-        (bucket.tag(slot.way()) == tag(hash) && lately && self.forgotten.is_empty())
-            .then_some(GoingOn { node: value.node(), changed: (value != alive).then_some(alive) })
-    }
-
-    /// Stores that a flow at `slot` goes on.
-    #[inline]
-    pub(crate) fn refresh(&mut self, slot: Slot, going_on: GoingOn) {
-        if let Some(changed) = going_on.changed {
-            self.bucket(slot.bucket()).set_value(slot.way(), changed);
-        }
+    pub(crate) fn is_settled(&self) -> bool {
+        self.forgotten.is_empty()
     }
 
     /// Stores what became of the entry at `slot`.
@@ -302,12 +294,20 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::{Signal, Step, step};
+    use crate::connection::{Signal, State, Step, step};
+
+    /// What [`Table::find_burst`] finds of one flow.
+    fn found(table: &mut Table, hash: u64) -> Option<Found<'_>> {
+        let mut slots = [Slot::NONE; BURST];
+        table.find_burst(&[hash], &mut slots);
+        table.found(slots[0])
+    }
 
     #[test]
     fn the_short_way_does_what_step_says_and_leaves_the_rest_to_it() {
         const HASH: u64 = 5;
         let (idle, now) = (Idle::default(), Tick::new(1_000_000));
+        let ready = Now::new(now);
         let mut table = Table::anonymous(NonZeroU32::new(8).unwrap(), false).unwrap();
         for (signal, going_on) in [(Signal::Data, State::Open), (Signal::Udp, State::Udp)] {
             for (state, once) in State::ALL.into_iter().flat_map(|s| [(s, false), (s, true)]) {
@@ -315,28 +315,30 @@ mod tests {
                 for seen in [1_000_001, 1_000_000, 999_999, 1_000_000 - limit, 999_999 - limit] {
                     let entry = Entry { node: 7, service: 3, seen: Tick::new(seen), state, once };
                     let slot = table.insert(HASH, entry, now, &idle).slot;
-                    let of = |table: &Table, service| {
-                        table.going_on(slot, HASH, service, going_on, now, &idle)
-                    };
-                    assert!(of(&table, 4).is_none(), "another service's");
-                    let short = of(&table, 3);
+                    let flow = found(&mut table, HASH).unwrap();
+                    let ticks = Ticks::new(idle.ticks(going_on));
+                    let kind = |service| Kind::service(service).and(Kind::state(going_on));
+                    for other in [kind(4), kind(3).and(Kind::NONE)] {
+                        assert_eq!(flow.going_on(other, ready, ticks), None);
+                    }
+                    let node = flow.going_on(kind(3), ready, ticks);
                     let taken =
                         state == going_on && seen <= 1_000_000 && !entry.expired(now, &idle);
-                    assert_eq!(short.is_some(), taken, "{entry:?}");
-                    let Some(short) = short else { continue };
+                    assert_eq!(node, taken.then_some(7), "{entry:?}");
+                    if !taken {
+                        continue;
+                    }
                     let Step::Follow(changed) = step(Some(entry), signal, now, &idle) else {
                         panic!("{entry:?} is known");
                     };
-                    assert_eq!(short.changed.is_some(), changed.is_some(), "{entry:?}");
-                    table.refresh(slot, short);
+                    flow.refresh(ready);
                     assert_eq!(table.entry(slot, HASH, now), Some(changed.unwrap_or(entry)));
                 }
             }
         }
+        assert!(found(&mut table, HASH + 1).is_none());
+        assert!(table.is_settled());
         table.forget_node(7);
-        let entry = Entry { node: 8, service: 3, seen: now, state: State::Open, once: false };
-        let slot = table.insert(HASH, entry, now, &idle).slot;
-        assert!(table.going_on(slot, HASH, 3, State::Open, now, &idle).is_none());
-        assert!(table.going_on(slot, HASH + 1, 3, State::Open, now, &idle).is_none());
+        assert!(!table.is_settled());
     }
 }

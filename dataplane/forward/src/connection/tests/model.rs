@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use crate::Tick;
+use crate::{BURST, Tick};
 
 use super::super::{Displaced, Entry, Idle, Signal, Slot, State, Step, Table, step};
 use super::{entry_of, hash, table};
@@ -46,10 +46,9 @@ fn act(table: &mut Table, model: &mut HashMap<u64, Entry>, action: Action, now: 
     match action {
         Action::Packet { flow, signal } => {
             let hash = hash(flow);
-            let mut found = [Slot::NONE];
-            table.find_burst(&[hash], &mut found);
-            assert_eq!(found[0], table.find(hash));
-            let entry = table.entry(found[0], hash, *now);
+            let slot = table.find(hash);
+            assert_eq!(found(table, &[hash], *now), [table.entry(slot, hash, *now)]);
+            let entry = table.entry(slot, hash, *now);
             assert_eq!(entry.filter(|e| !e.expired(*now, &idle)), known(model, hash, *now, &idle));
             if table.is_forgotten(entry_of(hash, *now, State::Open, true).node) {
                 assert_eq!(entry, None);
@@ -57,7 +56,7 @@ fn act(table: &mut Table, model: &mut HashMap<u64, Entry>, action: Action, now: 
             }
             match step(entry, signal, *now, &idle) {
                 Step::Follow(Some(entry)) => {
-                    table.store(found[0], entry);
+                    table.store(slot, entry);
                     model.insert(hash, entry);
                 }
                 Step::Follow(None) | Step::Schedule { record: None } => {}
@@ -117,15 +116,23 @@ fn a_burst_finds_what_single_lookups_find() {
         let entry = entry_of(hash(i), Tick::new(9), State::Open, true);
         table.insert(hash(i), entry, Tick::new(9), &Idle::default());
     }
-    // Every other one unknown; more than a burst at once; hash 0 among them.
+    // Every other one unknown; hash 0 among them.
     let mut hashes: Vec<u64> = (0..3000).flat_map(|i| [hash(i), hash(1 << 40 | i)]).collect();
     hashes.push(0);
-    let mut found = vec![Slot::NONE; hashes.len()];
-    table.find_burst(&hashes, &mut found);
-    for (i, (&hash, &slot)) in hashes.iter().zip(&found).enumerate() {
-        assert_eq!(slot, table.find(hash));
-        assert_eq!(slot != Slot::NONE, i % 2 == 0 && hash != 0);
+    for hashes in hashes.chunks(BURST) {
+        let entries = found(&mut table, hashes, Tick::new(9));
+        for (i, (&hash, &entry)) in hashes.iter().zip(&entries).enumerate() {
+            assert_eq!(entry, table.entry(table.find(hash), hash, Tick::new(9)));
+            assert_eq!(entry.is_some(), i % 2 == 0 && hash != 0);
+        }
     }
+}
+
+/// What a burst's lookup finds of these flows.
+fn found(table: &mut Table, hashes: &[u64], now: Tick) -> Vec<Option<Entry>> {
+    let mut slots = [Slot::NONE; BURST];
+    table.find_burst(hashes, &mut slots);
+    hashes.iter().zip(slots).map(|(&hash, slot)| table.entry(slot, hash, now)).collect()
 }
 
 #[test]
