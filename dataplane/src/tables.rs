@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use api::{HashKey, InForce, Snapshot};
 use forward::connection::{Geometry, Identity, Outcome, TableFile, View};
-use forward::{Cell, CellNumbers, HASH_VERSION, Hasher, Numbers, Paths, Tables, Tick, problems};
+use forward::{
+    Cell, CellNumbers, Cells, HASH_VERSION, Hasher, Numbers, Paths, Tables, Tick, problems,
+};
 
 use crate::clock::boot_millis;
 use crate::team::Team;
@@ -84,7 +86,8 @@ impl Force {
         targets.into_iter().collect()
     }
 
-    /// Puts a Snapshot in force: returns once every worker runs with it.
+    /// Puts a Snapshot in force: returns once every worker runs with it, but for one that hangs: the
+    /// others do, and its heartbeat tells.
     ///
     /// # Errors
     /// Everything that is wrong with it. What was in force stays.
@@ -134,15 +137,19 @@ impl Force {
                 Err(error) => return Err(vec![format!("node {}: {error}", node.name)]),
             }
         }
-        if self.tables.is_none() {
-            self.count_connections(now, team);
+        if self.tables.is_none()
+            && let Some(file) = &self.file
+        {
+            self.count_connections(file, now, team, Cells::opened);
         }
         if !forget.is_empty() {
             tracing::warn!(nodes = ?forget, "indices name other nodes now: their connections are forgotten");
             team.tell(|_| Update::Forget(forget.clone()));
         }
         team.tell(|_| Update::Tables(tables.clone(), paths.clone()));
-        team.wait().map_err(|error| vec![error.to_string()])?;
+        if let Err(error) = team.wait() {
+            tracing::error!("{error}");
+        }
         // Only now: until here a worker may have held the last but this.
         self.tables = Some(tables);
         self.paths = paths;
@@ -179,9 +186,10 @@ impl Force {
         let failed = |error: &dyn std::fmt::Display| {
             vec![format!("connection tables in {}: {error}", self.directory.display())]
         };
-        if self.file.take().is_some() {
+        if let Some(file) = self.file.take() {
             team.tell(|_| Update::Close);
             team.wait().map_err(|error| failed(&error))?;
+            self.count_connections(&file, now, team, Cells::closed);
             self.tables = None;
         }
         let identity = Identity::of_this_boot(HASH_VERSION, Hasher::new(key.bytes()).fingerprint())
@@ -203,20 +211,25 @@ impl Force {
             let table = tables.remove(&worker).expect("the file has a table for each worker");
             let siblings = views.iter().enumerate().filter(|(i, _)| *i != worker);
             let siblings = siblings.map(|(_, view)| view.clone()).collect();
-            Update::Open { table: Box::new(table), siblings, now }
+            Update::Open { table: Box::new(table), siblings }
         });
         team.wait().map_err(|error| vec![error.to_string()])
     }
 
-    /// Counts the connections that an earlier process recorded. The workers do not yet forward, so
-    /// nobody else writes these counters; after a change of the key there are none.
-    fn count_connections(&self, now: Tick, team: &Team) {
-        let Some(file) = &self.file else { return };
+    /// Counts the connections in a file whose tables no worker has, or none that forwards: nobody else
+    /// writes these counters meanwhile.
+    fn count_connections(
+        &self,
+        file: &TableFile,
+        now: Tick,
+        team: &Team,
+        count: impl Fn(&Cells, Cell),
+    ) {
         for (view, worker) in file.views().iter().zip(team.workers()) {
             for bucket in 0..view.buckets() {
                 for listed in view.entries_of(bucket, now) {
                     let cell = self.cells.get(listed.entry.service, listed.entry.node);
-                    worker.cells.opened(cell.unwrap_or(Cell::OVERFLOW));
+                    count(&worker.cells, cell.unwrap_or(Cell::OVERFLOW));
                 }
             }
         }

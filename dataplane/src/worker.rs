@@ -1,23 +1,25 @@
 //! One core's loop: receive, forward, send.
 
+mod port;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Release};
 use std::time::Duration;
 
-use capsule::{Burst, Mempool, Packet, RxQueue, TxQueue};
+use capsule::{Burst, Mempool, Packet};
 use crossbeam::channel::{Receiver, Sender};
 use forward::connection::{Table, View};
 use forward::{
     BURST, Cells, Counter, Counters, Event, Forwarder, Here, Paths, Tables, Tick, Verdict, Wire,
 };
-
 use packet::{Frame, Pool};
 
 use crate::capture::{Losses, Watch};
 use crate::clock::boot_millis;
-use crate::exception::Exception;
 use crate::vlan;
-use crate::waiting::Waiting;
+use crate::waiting::{Held, Waiting};
+
+pub(crate) use self::port::WorkerPort;
 
 /// What others see of a worker, while it runs.
 pub(crate) struct Shared {
@@ -38,7 +40,7 @@ pub(crate) struct Shared {
 /// What the main thread tells a worker, between two bursts.
 pub(crate) enum Update {
     /// Its connection table, and those of the others.
-    Open { table: Box<Table>, siblings: Vec<View>, now: Tick },
+    Open { table: Box<Table>, siblings: Vec<View> },
     /// Let its table go, and those of the others.
     Close,
     /// Send these frames, by port.
@@ -52,52 +54,6 @@ pub(crate) enum Update {
     Forget(Vec<u16>),
     /// Show packets, or no more.
     Watch(Option<Arc<Watch>>),
-}
-
-/// A port, as one worker uses it.
-pub(crate) struct WorkerPort {
-    /// How its packets look.
-    pub(crate) wire: Wire,
-    /// Absent if the port has fewer queues than there are workers.
-    pub(crate) receive: Option<RxQueue>,
-    pub(crate) transmit: TxQueue,
-    pub(crate) exception: Exception,
-    leaving: Burst,
-}
-
-impl WorkerPort {
-    pub(crate) fn new(
-        wire: Wire,
-        receive: Option<RxQueue>,
-        transmit: TxQueue,
-        exception: Exception,
-    ) -> Self {
-        Self { wire, receive, transmit, exception, leaving: Burst::new() }
-    }
-
-    /// Adds a packet to those that leave in this turn; sends them if there is no room.
-    fn add(&mut self, packet: Packet, counters: &Counters) {
-        if let Err(packet) = self.leaving.push(packet) {
-            self.flush(counters);
-            let pushed = self.leaving.push(packet);
-            debug_assert!(pushed.is_ok(), "a flushed burst has room");
-        }
-    }
-
-    /// Sends what the ring takes and drops the rest: a worker that waited would lose more at its
-    /// receive queue.
-    fn flush(&mut self, counters: &Counters) {
-        if self.leaving.is_empty() {
-            return;
-        }
-        let unjoined = self.transmit.unjoined();
-        self.transmit.send(&mut self.leaving);
-        counters.add(Counter::Unjoined, self.transmit.unjoined() - unjoined);
-        if !self.leaving.is_empty() {
-            counters.add(Counter::TransmitFull, self.leaving.len().into());
-            self.leaving.clear();
-        }
-    }
 }
 
 /// A worker: it owns its queues, its connections, its counters.
@@ -201,19 +157,10 @@ impl Worker {
 
     fn take(&mut self, update: Update) {
         match update {
-            Update::Open { table, siblings, now } => {
-                self.forwarder.connections().open(*table, siblings, now);
+            Update::Open { table, siblings } => {
+                self.forwarder.connections().open(*table, siblings);
             }
-            Update::Close => {
-                let (now, cells) = (Tick::from_boot_ms(self.millis), self.shared.cells.clone());
-                let tables = self.tables.take();
-                self.forwarder.connections().close(now, |entry| {
-                    if let Some(tables) = &tables {
-                        cells.closed(tables.cell(entry.service, entry.node));
-                    }
-                });
-                self.tables = tables;
-            }
+            Update::Close => self.forwarder.connections().close(),
             Update::Send(frames) => self.send(frames),
             Update::Tables(tables, paths) => {
                 self.forwarder.limit(&tables);
@@ -270,14 +217,8 @@ impl Worker {
     /// Takes a burst that came from a port to where each of its packets goes. `until`: when those
     /// that waited for a neighbor before are given up.
     fn forward(&mut self, port: usize, burst: &mut Burst, until: Option<&[u64]>) {
-        let here = Here {
-            tables: self.tables.as_deref(),
-            paths: &self.paths,
-            wire: self.ports[port].wire,
-            port: port as u8,
-            now: Tick::from_boot_ms(self.millis),
-            millis: self.millis,
-        };
+        let wire = self.ports[port].wire;
+        let here = here(self.tables.as_deref(), &self.paths, wire, port, self.millis);
         let seen = self.watch.as_ref().map(|watch| watch.look(burst.packets()));
         let mut verdicts = [Verdict::Wire; BURST];
         self.forwarder.forward(&here, burst.packets_mut(), &mut verdicts);
@@ -319,9 +260,10 @@ impl Worker {
                         losses.drop(packet, Counter::FragmentsFull);
                     }
                 }
-                Verdict::Wait { .. } => {
+                Verdict::Wait { node } => {
                     let until = until.and_then(|until| until.get(i)).copied();
-                    if let Some(packet) = self.waiting.hold(packet, port, self.millis, until) {
+                    if let Some(packet) = self.waiting.hold(packet, node, port, self.millis, until)
+                    {
                         losses.drop(packet, Counter::NoNeighbor);
                     } else if until.is_none() {
                         counters.add(Counter::NeighborHeld, 1);
@@ -345,14 +287,8 @@ impl Worker {
             return false;
         }
         let vlan = self.ports[port].wire.vlan;
-        let here = Here {
-            tables: self.tables.as_deref(),
-            paths: &self.paths,
-            wire: Wire { vlan: None, ..self.ports[port].wire },
-            port: port as u8,
-            now: Tick::from_boot_ms(self.millis),
-            millis: self.millis,
-        };
+        let wire = Wire { vlan: None, ..self.ports[port].wire };
+        let here = here(self.tables.as_deref(), &self.paths, wire, port, self.millis);
         let counters = &*self.shared.counters;
         let losses = Losses { counters, watch: self.watch.as_deref(), worker: self.number };
         for mut packet in burst.drain() {
@@ -393,7 +329,7 @@ impl Worker {
         while let Some(packet) = self.waiting.expired(self.millis) {
             losses.drop(packet, Counter::NoNeighbor);
         }
-        for (packet, port, until) in self.waiting.take_due().into_iter().flatten() {
+        for Held { packet, port, until, .. } in self.waiting.take_due().into_iter().flatten() {
             if burst.push(packet).is_ok() {
                 self.forward(port, burst, Some(&[until]));
             }
@@ -421,6 +357,18 @@ impl Worker {
             std::thread::sleep(nap);
         }
     }
+}
+
+/// Where packets of a port are handled, and when. Not of a worker, whose forwarder is to be used
+/// meanwhile.
+fn here<'a>(
+    tables: Option<&'a Tables>,
+    paths: &'a Paths,
+    wire: Wire,
+    port: usize,
+    millis: u64,
+) -> Here<'a> {
+    Here { tables, paths, wire, port: port as u8, now: Tick::from_boot_ms(millis), millis }
 }
 
 /// The port by which all packets of a burst are forwarded, if it is one: nearly every burst's.

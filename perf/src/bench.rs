@@ -60,7 +60,7 @@ impl Bench {
         let millis = 1_000_000;
         if let Some(capacity) = capacity {
             let table = Table::anonymous(capacity, false)?;
-            forwarder.connections().open(table, Vec::new(), Tick::from_boot_ms(millis));
+            forwarder.connections().open(table, Vec::new());
         }
         forwarder.limit(&tables);
         Ok(Self { forwarder, counters, tables, paths, started: Instant::now(), millis })

@@ -4,8 +4,8 @@ use crate::hash::Hasher;
 use crate::maglev::{Changes, Maglev};
 use crate::tick::Tick;
 
-/// Who gets new flows: a Maglev table, and since when each row has had its owner.
-///
+/// Who gets new flows: a Maglev table, and since when each row has had its owner. What was before the
+/// first table of a service nobody knows: all its rows have changed then.
 #[derive(Debug)]
 pub struct Balance {
     /// The table, which services with equal nodes share.

@@ -1,15 +1,14 @@
 //! Which node a packet's flow has, or gets.
 
+mod record;
+mod sibling;
+
 use ahash::RandomState;
 use hashbrown::HashMap;
 
 use crate::BURST;
-use crate::balance::Balance;
 use crate::cells::{Cell, Cells};
-use crate::connection::{
-    Displaced, Entry, Kind, Look, Now, Signal, Slot, State, Step, Table, Ticks, View, freshest,
-    step,
-};
+use crate::connection::{Entry, Kind, Now, Signal, Slot, State, Step, Table, Ticks, View, step};
 use crate::counters::{Counter, Counters};
 use crate::flow::Flow;
 use crate::hash::row;
@@ -22,8 +21,6 @@ use crate::tick::Tick;
 pub struct Connections {
     table: Option<Table>,
     siblings: Vec<View>,
-    /// When this process began: what it did not see before may be in another worker's table.
-    started: Tick,
     workers: u32,
     insertions: Limiter,
     sources: HashMap<u16, SourceLimits, RandomState>,
@@ -71,7 +68,6 @@ impl Connections {
         Self {
             table: None,
             siblings: Vec::new(),
-            started: Tick::NEVER,
             workers,
             insertions: Limiter::new(limits.insertions, 1),
             sources: HashMap::default(),
@@ -79,20 +75,16 @@ impl Connections {
         }
     }
 
-    /// Gives it its table, and those of the other workers. `now`: the process began.
-    pub fn open(&mut self, table: Table, siblings: Vec<View>, now: Tick) {
+    /// Gives it its table, and those of the other workers.
+    pub fn open(&mut self, table: Table, siblings: Vec<View>) {
         self.table = Some(table);
         self.siblings = siblings;
-        self.started = now;
     }
 
-    /// Lets all tables go. `closed` hears of each connection that is forgotten by it.
-    pub fn close(&mut self, now: Tick, mut closed: impl FnMut(&Entry)) {
+    /// Lets all tables go, which others still have: to count and to free them is not a worker's work.
+    pub fn close(&mut self) {
         self.siblings.clear();
-        let Some(view) = self.table.take().map(|table| table.view()) else { return };
-        for bucket in 0..view.buckets() {
-            view.entries_of(bucket, now).for_each(|listed| closed(&listed.entry));
-        }
+        self.table = None;
     }
 
     /// Takes over a Snapshot's limits.
@@ -270,102 +262,6 @@ impl Connections {
         Ok(chosen)
     }
 
-    /// The connection in another worker's table, where Maglev alone could be wrong: the row has
-    /// changed its owner, or this process has begun, within the longest idle time.
-    fn ask_siblings(
-        &self,
-        at: &At<'_>,
-        service: &Service,
-        asked: Asked,
-        flow: &impl Fn() -> Flow,
-    ) -> Option<(Entry, Member)> {
-        if self.siblings.is_empty() || asked.signal == Signal::Syn {
-            return None;
-        }
-        let recent = |then: Tick| at.now.since(then) <= at.tables.longest_idle;
-        let changed = |balance: &Balance| {
-            let row = || {
-                let hash = row_hash(at.tables, service, asked.hash, flow);
-                row(hash, balance.maglev.rows())
-            };
-            recent(balance.last_change()) && recent(balance.changed(row()))
-        };
-        // Without a node for new flows, known ones are all there is. Errors come to any worker,
-        // however long ago their flow began; they are few.
-        if asked.signal != Signal::Error
-            && !recent(self.started)
-            && !service.balance.as_deref().is_none_or(changed)
-        {
-            return None;
-        }
-        at.counters.add(Counter::SiblingAsked, 1);
-        let entry = freshest(&self.siblings, asked.hash, at.now)
-            .map(|entry| Entry { service: service.index, ..entry })
-            .filter(|entry| !entry.expired(at.now, &at.tables.idle))?;
-        if self.table.as_ref().is_some_and(|table| table.is_forgotten(entry.node)) {
-            return None;
-        }
-        let member = service.holds(entry.node, at.now)?;
-        at.counters.add(Counter::SiblingHit, 1);
-        Some((entry, member))
-    }
-
-    /// Whether one more flow may be recorded; counted if not.
-    fn may_record(&mut self, at: &At<'_>, service: &Service, flow: &impl Fn() -> Flow) -> bool {
-        if let Some(sources) = self.sources.get_mut(&service.index) {
-            let verdict = sources.take(flow().source, at.millis);
-            if verdict.is_shared() {
-                at.counters.add(Counter::SourceTableFull, 1);
-            }
-            if !verdict.is_granted() {
-                at.counters.add(Counter::SourceCap, 1);
-                return false;
-            }
-        }
-        if self.insertions.take(at.millis) {
-            return true;
-        }
-        at.counters.add(Counter::InsertionCap, 1);
-        false
-    }
-
-    fn record(
-        &mut self,
-        at: &At<'_>,
-        service: &Service,
-        look: Look,
-        entry: Entry,
-        flow: &impl Fn() -> Flow,
-    ) {
-        let Some(table) = &mut self.table else { return };
-        let inserted = table.insert_at(look, entry, at.now, &at.tables.idle);
-        if table.keeps_details() {
-            table.describe(inserted.slot, &flow());
-        }
-        if inserted.moved > 0 {
-            at.counters.add(Counter::EntryMoved, inserted.moved.into());
-        }
-        at.cells.opened(cell(at, service, &entry));
-        let gone = match inserted.displaced {
-            Displaced::Nothing => return,
-            Displaced::Replaced(gone) => gone,
-            Displaced::Expired(gone) => {
-                at.counters.add(Counter::Expired, 1);
-                gone
-            }
-            Displaced::Evicted(gone) => {
-                let counter = match gone.state {
-                    _ if gone.once => Counter::EvictedOnce,
-                    State::Closing => Counter::EvictedClosing,
-                    State::Embryonic | State::Open | State::Udp => Counter::EvictedOpen,
-                };
-                at.counters.add(counter, 1);
-                gone
-            }
-        };
-        at.cells.closed(cell(at, service, &gone));
-    }
-
     /// Looks at a few more buckets for entries that were idle for too long.
     pub(crate) fn sweep(&mut self, at: &At<'_>, buckets: usize) {
         if let Some(table) = &mut self.table {
@@ -409,16 +305,6 @@ pub(crate) fn row_hash(
     match service.hash {
         api::Hash::FiveTuple => hash,
         api::Hash::Source => tables.hasher.source(flow().source),
-    }
-}
-
-/// Where a connection is counted, which is most likely one of this service.
-#[inline]
-fn cell(at: &At<'_>, service: &Service, entry: &Entry) -> Cell {
-    let member = service.members.get(usize::from(entry.node));
-    match member.filter(|_| entry.service == service.index) {
-        Some(member) if member.cell != Cell::OVERFLOW => member.cell,
-        Some(_) | None => at.tables.cell(entry.service, entry.node),
     }
 }
 

@@ -151,6 +151,12 @@ impl TableFile {
                 (store, Outcome::Migrated { entries, lost })
             }
             Existing::Meaningless(reason) => {
+                // Memory need not suffice for both.
+                fs::remove_file(&path).map_err(|source| Error::Io {
+                    what: "remove",
+                    path: path.clone(),
+                    source,
+                })?;
                 (Store::create(&new, &lock, geometry, identity, now)?, Outcome::Emptied(reason))
             }
             Existing::Absent => {

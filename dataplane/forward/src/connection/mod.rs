@@ -5,7 +5,7 @@
 //! lines; where both are full, an entry moves to its other line before any is evicted.
 //!
 //! * [`step`] decides what a packet does to its connection: pure, no table.
-//! * [`Table`] finds ([`Table::find_burst`]), records ([`Table::insert`]) and forgets ([`Table::sweep`]).
+//! * [`Table`] finds ([`Table::find`]), records ([`Table::insert`]) and forgets ([`Table::sweep`]).
 //! * [`TableFile`] is where tables lie, so that they outlive the process.
 
 mod bucket;

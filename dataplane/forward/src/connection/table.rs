@@ -104,7 +104,7 @@ impl Table {
     }
 
     /// Where the flows of a burst are; [`Slot::NONE`] for those that are not there. All their lines are
-    /// asked for before the first is looked at. At most [`BURST`](crate::BURST).
+    /// asked for before the first is looked at. At most [`BURST`].
     #[inline]
     pub(crate) fn find_burst(&self, hashes: &[u64], slots: &mut [Slot; BURST]) {
         search::find_burst(&self.area.buckets, hashes, slots);

@@ -140,7 +140,7 @@ impl L4 {
                 Forwarder::new(Heap, counters.clone(), cells.clone(), workers as u32);
             let mut siblings = views.clone();
             let view = siblings.remove(number);
-            forwarder.connections().open(table, siblings, Tick::from_boot_ms(BEFORE));
+            forwarder.connections().open(table, siblings);
             Worker { forwarder, counters, cells, view }
         });
         Self {
