@@ -58,7 +58,8 @@ pub(crate) enum OpenError {
     ReceiveQueues { port: String, has: u16, wanted: u16 },
 }
 
-/// Starts EAL, then every port.
+/// Starts EAL, then every port. If it fails, what was opened is closed by the process's end alone: the
+/// driver would take the exception interface down, and with it the node's routes and IPv6 addresses.
 pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
     let workers = settings.cores.len();
     let exceptions: Vec<_> =
@@ -74,7 +75,23 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
         ports: Vec::new(),
         workers: (0..workers).map(|_| Vec::new()).collect(),
     };
-    for (port, chosen_mac) in settings.ports.iter().zip(exceptions) {
+    match open_ports(settings, &exceptions, &mut opened) {
+        Ok(()) => Ok(opened),
+        Err(error) => {
+            std::mem::forget(opened);
+            Err(error)
+        }
+    }
+}
+
+/// Starts every port, each with its exception port. `macs`: what the latter's interfaces shall have.
+fn open_ports(
+    settings: &Settings,
+    macs: &[Option<[u8; 6]>],
+    opened: &mut Opened,
+) -> Result<(), OpenError> {
+    let workers = settings.cores.len();
+    for (port, chosen_mac) in settings.ports.iter().zip(macs) {
         let device = Port::named(&opened.eal, &port.device.name)?;
         let kernel_mtu = kernel_mtu(&port.device);
         let (receive, transmit) = queues(&device, port.queues, workers)?;
@@ -100,7 +117,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
         let (exception, links) = match &port.exception {
             Some(exception) => {
                 let (running, links) =
-                    open_exception(&opened, &exception.device.name, mac, workers)?;
+                    open_exception(opened, &exception.device.name, mac, workers)?;
                 (Some((running, exception.interface.clone())), links)
             }
             None => (None, (0..workers).map(|_| Link::None).collect()),
@@ -113,7 +130,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
         }
         opened.ports.push(OpenPort { running, wire, mtu, exception });
     }
-    Ok(opened)
+    Ok(())
 }
 
 fn note(started: &Started) {

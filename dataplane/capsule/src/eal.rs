@@ -123,7 +123,12 @@ impl Eal {
         let eal =
             Self(Arc::new(Inner { main, pools: Mutex::default(), claimed: Mutex::default() }));
         for device in settings.pci.iter().chain(&settings.vdevs) {
-            device::number(&eal, device::name(device).as_ref())?;
+            if let Err(error) = device::number(&eal, device::name(device).as_ref()) {
+                // There is no second try in this process. Shut down, drivers of the others would take
+                // the kernel's interfaces down that they are on top of.
+                std::mem::forget(eal);
+                return Err(error);
+            }
         }
         Ok(eal)
     }
