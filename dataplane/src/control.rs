@@ -187,9 +187,7 @@ impl Control {
             |capture: &mut Capture| capture.watch.is_full() || Instant::now() >= capture.until;
         let Some(Capture { watch, reply, .. }) = self.capture.take_if(over) else { return };
         self.team.tell(|_| Update::Watch(None));
-        if let Err(error) = self.team.wait() {
-            tracing::error!("{error}");
-        }
+        self.team.settle();
         let (packets, missed) = watch.take();
         let _ = reply.send(Reply::Capture { packets, missed });
     }

@@ -6,6 +6,7 @@ mod announce;
 mod args;
 mod capture;
 mod clock;
+mod connections;
 mod control;
 mod exception;
 mod flows;
@@ -34,6 +35,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::args::{Idle, Settings};
+use crate::connections::Connections;
 use crate::control::{Control, Inbox};
 use crate::neighbor::{Follower, Hops};
 use crate::ports::Opened;
@@ -133,6 +135,7 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
             counters: Arc::new(Counters::new()),
             cells: Arc::new(Cells::new()),
             heartbeat: AtomicU64::new(started),
+            generation: AtomicU64::new(Shared::NO_GENERATION),
             updates: AtomicU64::new(0),
             connections: AtomicU64::new(0),
         });
@@ -163,12 +166,12 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
     });
     let (calls_to_main, calls) = channel::bounded(64);
     let mut control = Control {
-        force: Force::new(
+        force: Force::new(Connections::new(
             settings.state_dir.clone(),
             settings.connections as u32,
             settings.cores.len() as u16,
             settings.flow_details,
-        ),
+        )),
         team: Team::new(team, stop.clone()),
         routes: Routes::new(exits.collect(), settings.next_hop),
         ports,

@@ -1,5 +1,6 @@
 //! From the settings to running ports, and to each worker's queues.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use capsule::{
@@ -68,6 +69,8 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
     let turn = HugePagesTurn::wait();
     let eal = Eal::init(&eal_settings(settings, &exceptions, packets))?;
     drop(turn); // what it asked for it has
+    // Let go if all goes well. Else, without it, nothing shuts the EAL down.
+    let kept = ManuallyDrop::new(eal.clone());
     let pool = Mempool::new(&eal, "packets", packets, Mempool::DATA_ROOM)?;
     let mut opened = Opened {
         eal,
@@ -76,7 +79,10 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
         workers: (0..workers).map(|_| Vec::new()).collect(),
     };
     match open_ports(settings, &exceptions, &mut opened) {
-        Ok(()) => Ok(opened),
+        Ok(()) => {
+            drop(ManuallyDrop::into_inner(kept));
+            Ok(opened)
+        }
         Err(error) => {
             std::mem::forget(opened);
             Err(error)
@@ -188,8 +194,11 @@ fn open_exception(
         &opened.pool,
     )?;
     note(&started);
-    if started.port.mac() != mac {
-        started.port.set_mac(mac)?;
+    if started.port.mac() != mac
+        && let Err(error) = started.port.set_mac(mac)
+    {
+        std::mem::forget(started); // see `open`
+        return Err(error.into());
     }
     let Started { port, receive, transmit, .. } = started;
     let rings: Vec<Ring> = (queues..workers).map(|_| Arc::new(ArrayQueue::new(RING))).collect();

@@ -6,10 +6,12 @@ use api::{MemberStats, NodeStats, PortStats, ServiceStats, Snapshot, Stats, Traf
 use forward::{Cell, CellNumbers, Counter};
 
 use crate::clock::boot_millis;
+use crate::connections::Lost;
 use crate::ports::OpenPort;
 use crate::route::Routes;
 use crate::tables::Force;
 use crate::team::Team;
+use crate::worker::Shared;
 
 /// All counters, since the process started at `started` (milliseconds since boot).
 pub(crate) fn stats(
@@ -31,7 +33,8 @@ pub(crate) fn stats(
             WorkerStats {
                 cpu: shared.cpu,
                 heartbeat_ms: now.saturating_sub(shared.heartbeat.load(Relaxed)),
-                generation,
+                generation: Some(shared.generation.load(Relaxed))
+                    .filter(|&generation| generation != Shared::NO_GENERATION),
                 connections: shared.connections.load(Relaxed),
                 capacity,
                 counters: Counter::ALL.iter().map(count).collect(),
@@ -44,6 +47,9 @@ pub(crate) fn stats(
     }
     let overflow = sum(team.workers().map(|shared| shared.cells.get(Cell::OVERFLOW)));
     counters.insert(Counter::CellOverflow.name().into(), overflow.packets);
+    let Lost { emptied, connections } = force.connections.lost();
+    counters.insert(Counter::TablesEmptied.name().into(), emptied);
+    counters.insert(Counter::ConnectionsLost.name().into(), connections);
     let traffic = traffic(force.cells(), team);
     let in_force = force.snapshot();
     let snapshot = in_force.as_ref().map(|in_force| &in_force.snapshot);

@@ -3,28 +3,22 @@
 //! All of it happens on the main thread: Maglev tables are built here, and freed here once no
 //! worker uses them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::num::{NonZeroU16, NonZeroU32};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::{HashKey, InForce, Snapshot};
-use forward::connection::{Geometry, Identity, Outcome, TableFile, View};
-use forward::{
-    Cell, CellNumbers, Cells, HASH_VERSION, Hasher, Numbers, Paths, Tables, Tick, problems,
-};
+use api::{HashKey, Snapshot};
+use forward::connection::TableFile;
+use forward::{CellNumbers, Hasher, Numbers, Paths, Tables, Tick, problems};
 
 use crate::clock::boot_millis;
+use crate::connections::Connections;
 use crate::team::Team;
-use crate::with_causes;
-use crate::worker::Update;
+use crate::worker::{InForce, Update};
 
 /// What is in force, and what it was made from.
 pub(crate) struct Force {
-    directory: PathBuf,
-    geometry: Geometry,
-    file: Option<TableFile>,
+    pub(crate) connections: Connections,
     cells: CellNumbers,
     key: Option<HashKey>,
     snapshot: Option<Snapshot>,
@@ -33,17 +27,10 @@ pub(crate) struct Force {
 }
 
 impl Force {
-    /// Nothing is in force. Connection tables will lie in `directory`.
-    pub(crate) fn new(directory: PathBuf, connections: u32, workers: u16, details: bool) -> Self {
-        let geometry = Geometry {
-            capacity: NonZeroU32::new(connections).unwrap_or(NonZeroU32::MIN),
-            workers: NonZeroU16::new(workers).unwrap_or(NonZeroU16::MIN),
-            details,
-        };
+    /// Nothing is in force.
+    pub(crate) fn new(connections: Connections) -> Self {
         Self {
-            directory,
-            geometry,
-            file: None,
+            connections,
             cells: CellNumbers::default(),
             key: None,
             snapshot: None,
@@ -53,10 +40,10 @@ impl Force {
     }
 
     /// The Snapshot in force, without its key.
-    pub(crate) fn snapshot(&self) -> Option<InForce> {
+    pub(crate) fn snapshot(&self) -> Option<api::InForce> {
         let snapshot = Snapshot { hash_key: None, ..self.snapshot.clone()? };
         let fingerprint = Hasher::new(self.key?.bytes()).fingerprint();
-        Some(InForce {
+        Some(api::InForce {
             generation: snapshot.generation,
             snapshot,
             key_fingerprint: format!("{fingerprint:016x}"),
@@ -76,7 +63,7 @@ impl Force {
     }
 
     pub(crate) fn file(&self) -> Option<&TableFile> {
-        self.file.as_ref()
+        self.connections.file()
     }
 
     /// Every address that packets are tunnelled to.
@@ -104,17 +91,8 @@ impl Force {
         }
         let key = self.accepted_key(&snapshot, force)?;
         let now = Tick::from_boot_ms(boot_millis());
-        if self.key != Some(key) || self.file.is_none() {
-            self.open(key, now, team)?;
-        }
-        let Some(file) = &mut self.file else { return Err(vec!["no connection tables".into()]) };
-
-        if self.tables.is_none() {
-            // Those of an earlier process may be of services that come back later.
-            for (service, node) in recorded(file, now) {
-                self.cells.number(service, node);
-            }
-        }
+        let Self { connections, cells, .. } = self;
+        let file = connections.open(key, now, team, cells)?;
         let current: BTreeSet<&str> = snapshot
             .services
             .iter()
@@ -122,7 +100,7 @@ impl Force {
             .map(|service| service.name.as_str())
             .collect();
         let mut index = |name: &str| file.service_index(name, |other| current.contains(other)).ok();
-        let mut numbers = Numbers { service: &mut index, cells: &mut self.cells };
+        let mut numbers = Numbers { service: &mut index, cells };
         let tables =
             Arc::new(Tables::build(&snapshot, key, self.tables.as_deref(), &mut numbers, now)?);
         let paths = Arc::new(paths(&tables));
@@ -137,19 +115,19 @@ impl Force {
                 Err(error) => return Err(vec![format!("node {}: {error}", node.name)]),
             }
         }
-        if self.tables.is_none()
-            && let Some(file) = &self.file
-        {
-            self.count_connections(file, now, team, Cells::opened);
-        }
         if !forget.is_empty() {
             tracing::warn!(nodes = ?forget, "indices name other nodes now: their connections are forgotten");
-            team.tell(|_| Update::Forget(forget.clone()));
         }
-        team.tell(|_| Update::Tables(tables.clone(), paths.clone()));
-        if let Err(error) = team.wait() {
-            tracing::error!("{error}");
-        }
+        let mut handed = connections.hand_out(now, team, cells);
+        team.tell(|worker| {
+            Update::Snapshot(Box::new(InForce {
+                connections: handed.get_mut(worker).and_then(Option::take),
+                forget: forget.clone(),
+                tables: tables.clone(),
+                paths: paths.clone(),
+            }))
+        });
+        team.settle();
         // Only now: until here a worker may have held the last but this.
         self.tables = Some(tables);
         self.paths = paths;
@@ -163,9 +141,7 @@ impl Force {
         let Some(tables) = &self.tables else { return };
         let paths = Arc::new(paths(tables));
         team.tell(|_| Update::Paths(paths.clone()));
-        if let Err(error) = team.wait() {
-            tracing::error!("{error}");
-        }
+        team.settle();
         self.paths = paths;
     }
 
@@ -180,68 +156,4 @@ impl Force {
         }
         Ok(key)
     }
-
-    /// Opens the connection tables under this key, and hands them out.
-    fn open(&mut self, key: HashKey, now: Tick, team: &Team) -> Result<(), Vec<String>> {
-        let failed = |error: &dyn std::fmt::Display| {
-            vec![format!("connection tables in {}: {error}", self.directory.display())]
-        };
-        if let Some(file) = self.file.take() {
-            team.tell(|_| Update::Close);
-            team.wait().map_err(|error| failed(&error))?;
-            self.count_connections(&file, now, team, Cells::closed);
-            self.tables = None;
-        }
-        let identity = Identity::of_this_boot(HASH_VERSION, Hasher::new(key.bytes()).fingerprint())
-            .map_err(|error| failed(&error))?;
-        let opened = TableFile::open(&self.directory, &self.geometry, &identity, now)
-            .map_err(|error| failed(&with_causes(&error)))?;
-        match opened.outcome {
-            Outcome::Created => tracing::info!("connection tables: new"),
-            Outcome::Kept { entries } => tracing::info!(entries, "connection tables: kept"),
-            Outcome::Migrated { entries, lost } => {
-                tracing::info!(entries, lost, "connection tables: migrated to another size");
-            }
-            Outcome::Emptied(reason) => tracing::warn!("connection tables: emptied: {reason}"),
-        }
-        let views = opened.file.views().to_vec();
-        let mut tables: BTreeMap<usize, _> = opened.tables.into_iter().enumerate().collect();
-        self.file = Some(opened.file);
-        team.tell(|worker| {
-            let table = tables.remove(&worker).expect("the file has a table for each worker");
-            let siblings = views.iter().enumerate().filter(|(i, _)| *i != worker);
-            let siblings = siblings.map(|(_, view)| view.clone()).collect();
-            Update::Open { table: Box::new(table), siblings }
-        });
-        team.wait().map_err(|error| vec![error.to_string()])
-    }
-
-    /// Counts the connections in a file whose tables no worker has, or none that forwards: nobody else
-    /// writes these counters meanwhile.
-    fn count_connections(
-        &self,
-        file: &TableFile,
-        now: Tick,
-        team: &Team,
-        count: impl Fn(&Cells, Cell),
-    ) {
-        for (view, worker) in file.views().iter().zip(team.workers()) {
-            for bucket in 0..view.buckets() {
-                for listed in view.entries_of(bucket, now) {
-                    let cell = self.cells.get(listed.entry.service, listed.entry.node);
-                    count(&worker.cells, cell.unwrap_or(Cell::OVERFLOW));
-                }
-            }
-        }
-    }
-}
-
-/// The pairs of service and node that connections name.
-fn recorded(file: &TableFile, now: Tick) -> BTreeSet<(u16, u16)> {
-    let buckets = |view: &View| 0..view.buckets();
-    let entries = file
-        .views()
-        .iter()
-        .flat_map(|view| buckets(view).flat_map(move |bucket| view.entries_of(bucket, now)));
-    entries.map(|listed| (listed.entry.service, listed.entry.node)).collect()
 }

@@ -47,7 +47,19 @@ impl Team {
         self.told.set(self.told.get() + 1);
     }
 
+    /// The same where nothing depends on it. One that hangs is named in the log.
+    pub(crate) fn settle(&self) {
+        if let Err(error) = self.wait()
+            && !self.stop.load(Relaxed)
+        {
+            tracing::error!("{error}");
+        }
+    }
+
     /// Waits until every worker has taken in all that it was told.
+    ///
+    /// # Errors
+    /// One does not within seconds, or all are to stop.
     pub(crate) fn wait(&self) -> Result<(), Stuck> {
         let deadline = Instant::now() + Self::PATIENCE;
         for shared in self.workers() {

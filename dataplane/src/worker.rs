@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use capsule::{Burst, Mempool, Packet};
 use crossbeam::channel::{Receiver, Sender};
-use forward::connection::{Table, View};
 use forward::{
     BURST, Cells, Counter, Counters, Event, Forwarder, Here, Paths, Tables, Tick, Verdict, Wire,
 };
@@ -16,6 +15,7 @@ use packet::{Frame, Pool};
 
 use crate::capture::{Losses, Watch};
 use crate::clock::boot_millis;
+use crate::connections::Handed;
 use crate::vlan;
 use crate::waiting::{Held, Waiting};
 
@@ -31,29 +31,42 @@ pub(crate) struct Shared {
     pub(crate) cells: Arc<Cells>,
     /// When it last turned its loop, in milliseconds since boot. Fresh also while it sleeps.
     pub(crate) heartbeat: AtomicU64,
+    /// Generation that it runs with; [`Self::NO_GENERATION`] before the first Snapshot.
+    pub(crate) generation: AtomicU64,
     /// Updates it has taken in.
     pub(crate) updates: AtomicU64,
     /// Entries in its table.
     pub(crate) connections: AtomicU64,
 }
 
+impl Shared {
+    /// The number of no Snapshot.
+    pub(crate) const NO_GENERATION: u64 = u64::MAX;
+}
+
 /// What the main thread tells a worker, between two bursts.
 pub(crate) enum Update {
-    /// Its connection table, and those of the others.
-    Open { table: Box<Table>, siblings: Vec<View> },
     /// Let its table go, and those of the others.
     Close,
     /// Send these frames, by port.
     Send(Vec<Vec<Vec<u8>>>),
     /// A new Snapshot. The main thread keeps the one before until this is taken in, so that
     /// nothing is freed on this core.
-    Tables(Arc<Tables>, Arc<Paths>),
+    Snapshot(Box<InForce>),
     /// New ways to the nodes.
     Paths(Arc<Paths>),
-    /// Forget the connections of these nodes: their indices name others now.
-    Forget(Vec<u16>),
     /// Show packets, or no more.
     Watch(Option<Arc<Watch>>),
+}
+
+/// What a Snapshot brings, from one burst to the next.
+pub(crate) struct InForce {
+    /// Its connection table, and those of the others, if it has none for the Snapshot's hash key.
+    pub(crate) connections: Option<Handed>,
+    /// The nodes whose connections are to be forgotten: their indices name others now.
+    pub(crate) forget: Vec<u16>,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) paths: Arc<Paths>,
 }
 
 /// A worker: it owns its queues, its connections, its counters.
@@ -157,16 +170,21 @@ impl Worker {
 
     fn take(&mut self, update: Update) {
         match update {
-            Update::Open { table, siblings } => {
-                self.forwarder.connections().open(*table, siblings);
-            }
             Update::Close => self.forwarder.connections().close(),
             Update::Send(frames) => self.send(frames),
-            Update::Tables(tables, paths) => {
+            Update::Snapshot(in_force) => {
+                let InForce { connections, forget, tables, paths } = *in_force;
+                if let Some((table, siblings)) = connections {
+                    self.forwarder.connections().open(table, siblings);
+                }
+                for node in forget {
+                    self.forwarder.connections().forget_node(node);
+                }
                 self.forwarder.limit(&tables);
                 for port in &mut self.ports {
                     port.exception.limit(&tables.limits);
                 }
+                self.shared.generation.store(tables.generation, Relaxed);
                 self.tables = Some(tables);
                 self.paths = paths;
                 self.waiting.wake();
@@ -174,11 +192,6 @@ impl Worker {
             Update::Paths(paths) => {
                 self.paths = paths;
                 self.waiting.wake();
-            }
-            Update::Forget(nodes) => {
-                for node in nodes {
-                    self.forwarder.connections().forget_node(node);
-                }
             }
             Update::Watch(watch) => self.watch = watch,
         }

@@ -52,6 +52,8 @@ impl Mbuf {
     /// had just come in.
     #[inline]
     pub fn receive<const N: usize>(&mut self, words: &[u64; N], len: u16) {
+        // What is relied on below.
+        assert!(HEADROOM + usize::from(len) <= BUFFER, "a packet fits into its buffer");
         let head = &mut *self.0;
         let (places, _) = head.buffer[HEADROOM..][..N * 8].as_chunks_mut();
         for (place, word) in places.iter_mut().zip(words) {
@@ -78,7 +80,8 @@ impl Frame for Mbuf {
     #[inline]
     fn bytes(&self) -> &[u8] {
         let Head { buffer, start, len, .. } = &*self.0;
-        // SAFETY: `start + len` is at most the buffer's length, here as everywhere.
+        // SAFETY: `start + len` is at most the buffer's length: `receive` sees to it, and nothing else
+        // moves the end.
         unsafe { buffer.get_unchecked((*start).into()..usize::from(*start) + usize::from(*len)) }
     }
 
@@ -183,7 +186,12 @@ mod tests {
             frame.receive(&[0x0707_0707_0707_0707; 8], 60);
             assert_eq!(frame.bytes(), [7; 60]);
             assert_eq!(frame.prepend(20).map(|bytes| bytes.len()), Some(80));
-            assert!(frame.trim_front(30));
+            assert!(frame.trim_front(20));
+            assert_eq!(frame.wrap(20, 81).map(|bytes| bytes.len()), None);
+            assert_eq!(frame.wrap(20, 70).map(|bytes| bytes.len()), Some(70));
+            assert!(frame.trim_front(20));
+            assert_eq!((frame.bytes(), frame.total_len()), (&[7; 50][..], 50));
+            assert!(frame.trim_front(10));
             frame.truncate(40);
             assert_eq!((frame.bytes(), frame.total_len()), (&[7; 40][..], 40));
             assert!(!frame.trim_front(41));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use api::{ExplainQuery, FlowsQuery, Protocol, Reply, Request};
-use lab::{Flags, HTTP_PORT, Lab, VIP, VIP6};
-use system_tests::{Kept, URLS};
+use lab::{Flags, HTTP_PORT, L4, Lab, VIP, VIP6};
+use system_tests::{Echo, Kept, SOON, URLS, VIPS};
 
 const CONNECTIONS: usize = 20;
 
@@ -80,6 +80,38 @@ fn the_snapshot_in_force_is_told_without_its_key_and_can_be_applied_again() {
     other.hash_key = Some(api::HashKey::new([7; 16]));
     let Reply::Refused { reasons } = l4.apply(&other) else { panic!("it moves every flow") };
     assert!(reasons[0].contains("hash_key"), "{reasons:?}");
+}
+
+/// Connections as the workers' tables have them, and as they are counted by service.
+fn connections(l4: &L4) -> (u64, u64) {
+    let stats = l4.stats();
+    let tables = stats.workers.iter().map(|worker| worker.connections).sum();
+    (tables, stats.services.iter().map(|service| service.total.connections).sum())
+}
+
+#[test]
+fn another_hash_key_empties_the_tables_and_the_counts_go_with_them() {
+    let lab = Lab::new().l4(1).flags(Flags { queues: 2, ..Flags::default() }).start();
+    let l4 = lab.l4(1);
+    let answered = |flow: &Echo| {
+        flow.send(b"who?");
+        assert_eq!(flow.answer().1, b"who?");
+    };
+    let flows: Vec<_> = (0..40).map(|i| Echo::open(&lab, VIPS[i % 2])).collect();
+    flows.iter().for_each(answered);
+    lab.wait_until("connections are counted", SOON, || connections(l4) == (40, 40));
+
+    let mut other = lab.snapshot(1);
+    other.hash_key = Some("ffeeddccbbaa99887766554433221100".parse().unwrap());
+    assert!(matches!(l4.apply(&other), Reply::Refused { .. }), "without force");
+    let apply = api::Apply { snapshot: other, force: true };
+    assert!(matches!(l4.request(&Request::Apply(Box::new(apply))), Reply::Applied { .. }));
+    lab.wait_until("nothing is known", SOON, || connections(l4) == (0, 0));
+    assert_eq!(l4.counter("tables_emptied"), 1);
+
+    flows.iter().take(10).for_each(answered);
+    lab.wait_until("ten are known again", SOON, || connections(l4) == (10, 10));
+    assert_eq!(l4.counter("no_table"), 0);
 }
 
 #[test]

@@ -12,7 +12,8 @@ pub enum Reply {
     Hello(Greeting),
     /// To `snapshot`. `null` if none was applied yet.
     Snapshot(Option<Box<InForce>>),
-    /// To `apply`: every worker runs with this generation.
+    /// To `apply`: this generation is in force. Every worker runs with it but one that hangs, which its
+    /// `heartbeat_ms` and `generation` in `stats` tell.
     Applied {
         /// Its number.
         generation: u64,

@@ -7,7 +7,7 @@ use crate::State;
 /// Counters of everything, since the start of the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Generation that every worker runs with; absent before the first Snapshot.
+    /// Generation in force; absent before the first Snapshot.
     pub generation: Option<u64>,
     /// Milliseconds since the process started.
     pub uptime_ms: u64,
@@ -32,7 +32,8 @@ pub struct Traffic {
     pub bytes: u64,
     /// Flows that were given to a node.
     pub new_flows: u64,
-    /// Connections that are remembered now.
+    /// Connections that are remembered now. One that came to another worker counts for both until it
+    /// has been idle in one of them for too long.
     pub connections: u64,
 }
 
@@ -43,7 +44,7 @@ pub struct WorkerStats {
     pub cpu: usize,
     /// Milliseconds since it last turned its loop. Fresh also while it sleeps.
     pub heartbeat_ms: u64,
-    /// Generation it runs with.
+    /// Generation it runs with; absent before its first Snapshot.
     pub generation: Option<u64>,
     /// Entries in its connection table.
     pub connections: u64,

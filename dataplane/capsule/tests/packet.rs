@@ -21,6 +21,7 @@ enum Step {
     Prepend(usize),
     TrimFront(usize),
     Truncate(usize),
+    Wrap { front: u16, len: u32 },
     CopyTo { offset: usize, len: usize },
     Write(prop::sample::Index, u8),
 }
@@ -32,6 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0..300_usize).prop_map(Step::TrimFront),
         Just(Step::TrimFront(1 << 16)),
         (0..900_usize).prop_map(Step::Truncate),
+        (0..140_u16, 0..900_u32).prop_map(|(front, len)| Step::Wrap { front, len }),
         (0..900_usize, 0..900_usize).prop_map(|(offset, len)| Step::CopyTo { offset, len }),
         (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, byte)| Step::Write(at, byte)),
     ]
@@ -50,6 +52,10 @@ fn take(frame: &mut impl Frame, step: &Step) -> Option<Vec<u8>> {
             frame.truncate(*len);
             None
         }
+        Step::Wrap { front, len } => frame.wrap(*front, *len).map(|bytes| {
+            bytes.iter_mut().take((*front).into()).zip(1..).for_each(|(byte, n)| *byte = n);
+            bytes.to_vec()
+        }),
         Step::CopyTo { offset, len } => {
             let mut into = vec![0; *len];
             let copied = frame.copy_to(*offset, &mut into);

@@ -1,8 +1,9 @@
 //! The way of nearly every packet: plain TCP or UDP of a known flow, to a node whose way is known.
 //!
-//! Three passes over the burst: packets into lanes, lanes to hashes, hashes to outer headers. What a
-//! packet needs there is looked at without a call and hardly a bounds check; whatever is not so
-//! plain leaves by a cold branch.
+//! Passes over the burst: packets into lanes, lanes to hashes, hashes to nodes, outer headers. In each,
+//! what a packet needs is looked at without a call and hardly a bounds check; what is not so plain
+//! is left over for a pass of its own behind it. So packets of known flows act before those of the
+//! same burst that open, close or reset one; what is sent keeps its order.
 
 use packet::Frame;
 
@@ -13,7 +14,7 @@ use crate::connections::{Asked, At, Chosen, Connections};
 use crate::counters::Counter;
 use crate::flow::{Flow, Words, Words4, Words6};
 use crate::forwarder::{IPV4, IPV6, VLAN, Verdict, Wire};
-use crate::path::Outer;
+use crate::path::{Outer, Path};
 use crate::paths::Paths;
 use crate::plain::{Plain, TCP, UDP, plain4, plain6};
 use crate::service::{key4, key6};
@@ -133,12 +134,13 @@ impl Arrival {
         Self { mac: u64::from_le_bytes([0, 0, a, b, c, d, e, f]), tag: wire.vlan }
     }
 
-    /// EtherType of a frame for this node alone, and its IP packet. None if the frame is another's, or
-    /// short, or the NIC found it broken.
+    /// EtherType of a frame for this node alone, and its IP packet. None if the frame is another's or
+    /// another VLAN's, or short, or the NIC found it broken.
     #[inline(always)]
     fn ip<'a, const L3: usize, F: Frame>(&self, frame: &'a F) -> Option<(u16, &'a [u8])> {
         let bytes = frame.bytes();
-        // The shortest frame on a wire is longer. One look at the length is all that it takes.
+        // The shortest frame on an Ethernet is longer: one look at the length is all that it takes. On
+        // taps, datagrams of less than 12 bytes go the long way.
         let ip = bytes.get(L3..).filter(|ip| ip.len() >= 40)?;
         let at = |offset: usize| Some(u16::from_be_bytes(*bytes.get(offset..)?.first_chunk()?));
         let mac = u64::from_le_bytes(*bytes.first_chunk()?) << 16;
@@ -233,9 +235,9 @@ impl Ways<'_> {
             let i = left.trailing_zeros() as usize;
             left &= left - 1;
             let (service, signal) = asked[i];
-            let Some(service) = at.tables.services.get(service as usize) else { continue };
+            let service = at.tables.services.get(service as usize).ok_or(Counter::NoService);
             let (asked, flow) = (Asked { hash: hashes[i], signal }, || flow(words, i));
-            match connections.choose(at, service, asked, flow) {
+            match service.and_then(|service| connections.choose(at, service, asked, flow)) {
                 Ok(node) => chosen[i] = node,
                 Err(reason) => {
                     verdicts[usize::from(lanes[i].packet) % BURST] = Verdict::Drop(reason)
@@ -280,8 +282,7 @@ fn deliver_all<const L3: usize, const V6: bool, F: Frame>(
         if let Some(frame) = frames.get_mut(packet)
             && let Some(path) = paths.get(node, V6)
             && path.takes(lane.len)
-            && path.outer() == usual
-            && put(frame, L3, Inner::new(V6, lane.len, lane.traffic_class), path, usual).is_ok()
+            && put_usual(frame, L3, Inner::new(V6, lane.len, lane.traffic_class), path, usual)
         {
             cells.packet(cell, lane.len.into());
             verdicts[packet] = Verdict::Forward { port: path.port() };
@@ -290,6 +291,21 @@ fn deliver_all<const L3: usize, const V6: bool, F: Frame>(
         }
     }
     left
+}
+
+/// Puts the outer header in front of a packet: without a call if it is the `usual` one, which is known
+/// when this is compiled. Whether there was room.
+#[inline(always)]
+fn put_usual<F: Frame>(frame: &mut F, l3: usize, inner: Inner, path: &Path, usual: Outer) -> bool {
+    #[inline(never)]
+    fn put_other<F: Frame>(frame: &mut F, l3: usize, inner: Inner, path: &Path) -> bool {
+        put(frame, l3, inner, path, path.outer()).is_ok()
+    }
+    if path.outer() == usual {
+        put(frame, l3, inner, path, usual).is_ok()
+    } else {
+        put_other(frame, l3, inner, path)
+    }
 }
 
 /// Puts the outer header in front of a packet for the node that was chosen.

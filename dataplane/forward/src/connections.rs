@@ -137,12 +137,13 @@ impl Connections {
     ) -> u32 {
         let mut left = u32::MAX.checked_shr(u32::BITS - hashes.len() as u32).unwrap_or(0);
         let before = left.count_ones();
-        // While a node is being forgotten, an entry may be another's.
-        let Some(table) = self.table.as_mut().filter(|table| table.is_settled()) else {
-            return left;
-        };
+        let Some(table) = &mut self.table else { return left };
         let mut slots = [Slot::NONE; BURST];
         table.find_burst(hashes, &mut slots);
+        // While a node is being forgotten, an entry may be another's.
+        if !table.is_settled() {
+            return left;
+        }
         // By signal: the state of flows that it changes nothing of, and for how long they are known.
         let going_on = Signal::ALL.map(|signal| {
             let state = match signal {
@@ -234,7 +235,7 @@ impl Connections {
             }
             at.counters.add(Counter::Rescheduled, 1);
         }
-        if known.is_none()
+        if known.is_none_or(|entry| entry.expired(at.now, &at.tables.idle))
             && let Some((copy, member)) = self.ask_siblings(at, service, asked, flow)
         {
             if let Step::Follow(Some(changed)) =

@@ -96,6 +96,10 @@ counters! {
     SourceTableFull => "source_table_full",
     /// Traffic counted in the overflow cell: too many pairs of service and node.
     CellOverflow => "cell_overflow",
+    /// Times that connection tables were emptied: of another hash key, version or boot, or damaged.
+    TablesEmptied => "tables_emptied",
+    /// Connections that were lost as tables of another size had no room for them.
+    ConnectionsLost => "connections_lost",
 
     /// Dropped: headers do not parse, or lie about lengths.
     Malformed => "drop_malformed",

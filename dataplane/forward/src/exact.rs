@@ -58,8 +58,18 @@ impl<K: Key> Exact<K> {
     /// The table of these keys. Of equal ones the last is in it.
     pub(crate) fn new(entries: &[(K, u32)]) -> Self {
         let size = (entries.len() * 8).clamp(2, 1 << 30) as u32;
-        let seeds = (0..SEEDS).map(|n| K.wrapping_mul(2 * n + 1));
-        let seed = seeds.min_by_key(|&seed| meetings(entries, seed, size)).unwrap_or(K);
+        let (mut seed, mut least) = (K, meetings(entries, K, size));
+        for n in 1..SEEDS {
+            // A seed for which none of very many keys meet is not to be found.
+            if least == 0 || entries.len() > 1000 {
+                break;
+            }
+            let other = K.wrapping_mul(2 * n + 1);
+            let meetings = meetings(entries, other, size);
+            if meetings < least {
+                (seed, least) = (other, meetings);
+            }
+        }
         // Behind the last place that a mix says there is room for every key.
         let mut places = vec![(K::NONE, 0); size as usize + entries.len() + 1];
         for &(key, service) in entries {

@@ -15,14 +15,13 @@ use crate::forwarder::{Event, Forwarder, Here, IPV4, IPV6, VLAN, Verdict, Wire};
 use crate::fragment::{Key, Recorded};
 use crate::icmp;
 use crate::path::Path;
+use crate::plain::{TCP, UDP};
 use crate::service::{Destination, Service};
 use crate::tables::Tables;
 use crate::tunnel::{Inner, encapsulate, fragment};
 
 const ARP: u16 = 0x0806;
 const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 
 /// Where the fragments of a datagram go.

@@ -39,8 +39,7 @@ pub(crate) fn plain4<const PROTOCOL: u8>(
     if u32_at(header, 6)? & PLAIN != protocol || version != 0x45 {
         return None;
     }
-    let (_, transport) = header.split_first_chunk::<20>()?;
-    let signal = signal::<PROTOCOL>(transport.first_chunk()?, 20, len)?;
+    let signal = signal::<PROTOCOL>(header.get(20..)?, 20, len)?;
     if l3 + usize::from(len) > frame_len {
         return None;
     }
@@ -55,7 +54,7 @@ pub(crate) fn plain6<const PROTOCOL: u8>(
     l3: usize,
     frame_len: usize,
 ) -> Option<Plain<[u64; 4]>> {
-    let header: &[u8; 60] = ip.first_chunk()?;
+    let header: &[u8; 48] = ip.first_chunk()?;
     let first = u64_at(header, 0)?;
     let [class0, class1, _, _, len0, len1, protocol, _] = first.to_le_bytes();
     if protocol != PROTOCOL {
@@ -65,8 +64,7 @@ pub(crate) fn plain6<const PROTOCOL: u8>(
     if class0 >> 4 != 6 || l3 + usize::from(len) > frame_len {
         return None;
     }
-    let (_, transport) = header.split_first_chunk::<40>()?;
-    let signal = signal::<PROTOCOL>(transport.first_chunk()?, 40, len)?;
+    let signal = signal::<PROTOCOL>(ip.get(40..)?, 40, len)?;
     let [a, b, c, d] = [8, 16, 24, 32].map(|at| u64_at(header, at));
     let (addresses, ports) = ([a?, b?, c?, d?], u32_at(header, 40)?);
     let traffic_class = class0 << 4 | class1 >> 4;
@@ -86,11 +84,13 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 /// What the packet means to its connection; `None` if its transport header does not fit into what
 /// `len` leaves behind `ip` bytes of IP header.
 #[inline(always)]
-fn signal<const PROTOCOL: u8>(transport: &[u8; 20], ip: u16, len: u16) -> Option<Signal> {
+fn signal<const PROTOCOL: u8>(transport: &[u8], ip: u16, len: u16) -> Option<Signal> {
     if PROTOCOL == TCP {
+        let transport: &[u8; 20] = transport.first_chunk()?;
         let header_len = u16::from(transport[12] >> 2 & 0x3c);
         (header_len >= 20 && ip + header_len <= len).then(|| Signal::of_tcp(transport[13]))
     } else {
+        let transport: &[u8; 8] = transport.first_chunk()?;
         let udp_len = u16::from_be_bytes([transport[4], transport[5]]);
         (udp_len >= 8 && u32::from(ip) + u32::from(udp_len) <= len.into()).then_some(Signal::Udp)
     }
@@ -195,11 +195,15 @@ mod tests {
                 let (source, destination) = (source.into(), destination.into());
                 (source, destination, plain.ports, plain.protocol, plain.len, plain.signal)
             } else {
-                if let Some((summary, _)) = long_way(bytes) {
-                    let header_len = if summary.source.is_ipv4() { 20 } else { 40 };
+                if let Some((summary, signal)) = long_way(bytes) {
+                    let (header_len, least) = match (summary.source.is_ipv4(), signal) {
+                        (true, _) => (20, 40),
+                        (false, Signal::Udp) => (40, 48),
+                        (false, _) => (40, 60),
+                    };
                     let is_plain = summary.l4 == header_len
                         && summary.fragment.is_none()
-                        && bytes.len() >= header_len + 20;
+                        && bytes.len() >= least;
                     assert!(!is_plain, "refused a plain packet: {bytes:02x?}");
                 }
                 return;

@@ -19,8 +19,8 @@ pub(crate) use fragment::fragment;
 /// fragmented. The caller has parsed the inner header and compared its length with the path's MTU.
 ///
 /// # Errors
-/// With the frame's headers as they were: [`Counter::NoHeadroom`], [`Counter::TooLong`], and
-/// [`Counter::Malformed`] if there is no IP header at `l3`.
+/// With the frame as it was: [`Counter::NoHeadroom`], also if the frame is shorter than the header says;
+/// [`Counter::TooLong`]; and [`Counter::Malformed`] if there is no IP header at `l3`.
 #[inline]
 pub fn encapsulate<F: Frame>(frame: &mut F, l3: usize, path: &Path) -> Result<(), Counter> {
     let inner = Inner::read(frame.bytes(), l3)?;

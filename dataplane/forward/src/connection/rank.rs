@@ -69,7 +69,8 @@ impl Best {
     }
 }
 
-/// The place of two buckets that is worth least. For their owner. `is_stale`: see [`cheapest`].
+/// The place of two buckets that is worth least. For their owner. `is_stale`: whether an entry is as
+/// good as not there.
 pub(super) fn cheapest_by(
     buckets: [(usize, &Bucket); 2],
     any: u32,
