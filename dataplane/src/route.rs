@@ -66,6 +66,7 @@ impl Routes {
             let (source, destination) = tables.tunnel(node, ipv6)?;
             self.path(source, destination)
         })
+        .with_sources(&tables.tunnel_sources)
     }
 
     fn path(&self, source: IpAddr, destination: IpAddr) -> Option<Path> {

@@ -18,6 +18,11 @@ pub struct Snapshot {
     /// This node's own addresses, at most one per family: outer sources of what is tunnelled,
     /// and what the kernel is given the packets for.
     pub addresses: Vec<IpAddr>,
+    /// Prefixes of this node's own, at most one per family, routed to it: where there is one, outer
+    /// sources are its addresses instead, another for each flow, so that the NICs of L7 nodes spread
+    /// what is tunnelled over their queues. They have to be in the L7 nodes' allow-lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tunnel_sources: Vec<Prefix>,
     /// The L7 nodes that services may name.
     pub nodes: Vec<Node>,
     /// Which packets go to which of them.

@@ -18,8 +18,9 @@ use crate::path::{Outer, Path};
 use crate::paths::Paths;
 use crate::plain::{Plain, TCP, UDP, plain4, plain6};
 use crate::service::{key4, key6};
+use crate::sources::Sources;
 use crate::tables::Tables;
-use crate::tunnel::{Inner, put};
+use crate::tunnel::{Inner, put, vary};
 
 /// The plain packets of a burst, side by side, as the hash wants them.
 pub(crate) struct Lanes {
@@ -245,8 +246,11 @@ impl Ways<'_> {
             }
         }
         let lanes = lanes.get(..*count).unwrap_or(lanes);
-        let mut too_big = false;
         let mut left = deliver_all::<L3, V6, F>(paths, at.cells, lanes, &chosen, frames, verdicts);
+        if let Some(sources) = paths.sources() {
+            vary_all::<V6, F>(paths, sources, left, lanes, hashes, &chosen, frames);
+        }
+        let mut too_big = false;
         while left != 0 {
             let i = left.trailing_zeros() as usize;
             left &= left - 1;
@@ -256,11 +260,33 @@ impl Ways<'_> {
                 && !chosen[i].is_none()
             {
                 let inner = Inner::new(V6, len, traffic_class);
-                verdicts[packet] = deliver(paths, at.cells, frame, L3, inner, chosen[i]);
+                verdicts[packet] = deliver(paths, at.cells, frame, L3, inner, chosen[i], hashes[i]);
                 too_big |= matches!(verdicts[packet], Verdict::TooBig { .. });
             }
         }
         too_big
+    }
+}
+
+/// Gives the packets that were sent the outer sources of their flows; those `left` were not.
+#[cold]
+#[inline(never)]
+fn vary_all<const V6: bool, F: Frame>(
+    paths: &Paths,
+    sources: &Sources,
+    left: u32,
+    lanes: &[Lane],
+    hashes: &[u64],
+    chosen: &[Chosen; BURST],
+    frames: &mut [F],
+) {
+    for (i, ((lane, &hash), chosen)) in lanes.iter().zip(hashes).zip(chosen).enumerate() {
+        if left & 1 << i == 0
+            && let Some(path) = paths.get(chosen.node, V6)
+            && let Some(frame) = frames.get_mut(usize::from(lane.packet) % BURST)
+        {
+            vary(frame, path, sources, hash);
+        }
     }
 }
 
@@ -308,7 +334,8 @@ fn put_usual<F: Frame>(frame: &mut F, l3: usize, inner: Inner, path: &Path, usua
     }
 }
 
-/// Puts the outer header in front of a packet for the node that was chosen.
+/// Puts the outer header in front of a packet for the node that was chosen. `hash`: what its outer source
+/// is to be chosen by, if that varies.
 #[cold]
 #[inline(never)]
 pub(crate) fn deliver<F: Frame>(
@@ -318,6 +345,7 @@ pub(crate) fn deliver<F: Frame>(
     l3: usize,
     inner: Inner,
     chosen: Chosen,
+    hash: u64,
 ) -> Verdict {
     let node = chosen.node;
     let Some(path) = paths.get(node, inner.is_ipv6()) else {
@@ -331,6 +359,9 @@ pub(crate) fn deliver<F: Frame>(
     }
     match put(frame, l3, inner, path, path.outer()) {
         Ok(()) => {
+            if let Some(sources) = paths.sources() {
+                vary(frame, path, sources, hash);
+            }
             cells.packet(chosen.cell, inner.len().into());
             Verdict::Forward { port: path.port() }
         }

@@ -36,6 +36,7 @@ mod paths;
 mod plain;
 mod replies;
 mod service;
+mod sources;
 mod tables;
 mod tick;
 mod tunnel;

@@ -18,7 +18,7 @@ use crate::path::Path;
 use crate::plain::{TCP, UDP};
 use crate::service::{Destination, Service};
 use crate::tables::Tables;
-use crate::tunnel::{Inner, encapsulate, fragment};
+use crate::tunnel::{Inner, encapsulate, fragment, vary};
 
 const ARP: u16 = 0x0806;
 const ICMP: u8 = 1;
@@ -95,20 +95,23 @@ impl<P: Pool> Forwarder<P> {
         };
         let flow = flow(packet);
         let signal = if protocol == TCP { Signal::of_tcp(packet.tcp_flags) } else { Signal::Udp };
-        let asked = Asked { hash: tables.hasher.hash(&flow), signal };
+        let hash = tables.hasher.hash(&flow);
+        let asked = Asked { hash, signal };
         let chosen = match self.choose(here, tables, service, asked, flow) {
             Ok(chosen) => chosen,
             Err(reason) => return Verdict::Drop(reason),
         };
         let Some(key) = Key::of(packet) else {
-            return self.deliver(here, frame, packet, chosen);
+            return self.deliver(here, frame, packet, chosen, hash);
         };
         let target = Target { node: chosen.node, service: service.index };
         match self.fragments.first(key, target, here.millis) {
-            Recorded::New => self.deliver(here, frame, packet, chosen),
+            Recorded::New => {
+                self.deliver(here, frame, packet, chosen, of_fragments(tables, packet))
+            }
             Recorded::Full => {
                 self.counters.add(Counter::FragmentTableFull, 1);
-                self.deliver(here, frame, packet, chosen)
+                self.deliver(here, frame, packet, chosen, of_fragments(tables, packet))
             }
             // A second first fragment: wherever its ports would lead, the datagram stays whole.
             Recorded::Known(target) => self.deliver_to(here, tables, frame, packet, target),
@@ -147,7 +150,7 @@ impl<P: Pool> Forwarder<P> {
             return Verdict::Drop(Counter::NoFirstFragment);
         };
         let chosen = Chosen { node: target.node, cell: member.cell };
-        self.deliver(here, frame, packet, chosen)
+        self.deliver(here, frame, packet, chosen, of_fragments(tables, packet))
     }
 
     /// ICMP to a VIP: errors follow the flow that they quote, echo is answered.
@@ -200,7 +203,7 @@ impl<P: Pool> Forwarder<P> {
         let asked = Asked { hash, signal: Signal::Error };
         match self.choose(here, tables, service, asked, flow) {
             Ok(chosen) => {
-                let verdict = self.deliver(here, frame, packet, chosen);
+                let verdict = self.deliver(here, frame, packet, chosen, hash);
                 if let Verdict::Forward { .. } = verdict {
                     self.counters.add(Counter::ErrorForwarded, 1);
                 }
@@ -217,7 +220,7 @@ impl<P: Pool> Forwarder<P> {
         if let Some(tables) = here.tables
             && icmp
             && let Some((node, mtu)) =
-                icmp::tunnel_too_big(frame, packet, |a: IpAddr| tables.own.contains(&a))
+                icmp::tunnel_too_big(frame, packet, |a: IpAddr| tables.is_tunnel_source(a))
         {
             self.counters.add(Counter::TunnelMtuLowered, 1);
             self.events.push(Event::TunnelMtu { node, mtu });
@@ -260,10 +263,11 @@ impl<P: Pool> Forwarder<P> {
         frame: &mut P::Frame,
         packet: &Summary,
         chosen: Chosen,
+        hash: u64,
     ) -> Verdict {
         let len = u16::try_from(packet.end - packet.l3).unwrap_or(u16::MAX);
         let inner = Inner::new(packet.destination.is_ipv6(), len, packet.traffic_class);
-        match deliver(here.paths, &self.cells, frame, packet.l3, inner, chosen) {
+        match deliver(here.paths, &self.cells, frame, packet.l3, inner, chosen, hash) {
             Verdict::TooBig { node, cell } => self.too_big(here, frame, node, cell),
             verdict => verdict,
         }
@@ -287,7 +291,7 @@ impl<P: Pool> Forwarder<P> {
             return Verdict::Drop(Counter::NoPath);
         };
         if packet.destination.is_ipv4() && !packet.dont_fragment {
-            return self.fragmented(frame, &packet, path, cell);
+            return self.fragmented(here, frame, &packet, path, cell);
         }
         if !icmp::may_answer(&packet, frame) {
             return Verdict::Drop(Counter::TooBig);
@@ -303,6 +307,7 @@ impl<P: Pool> Forwarder<P> {
 
     fn fragmented(
         &mut self,
+        here: &Here<'_>,
         frame: &mut P::Frame,
         packet: &Summary,
         path: &Path,
@@ -317,6 +322,9 @@ impl<P: Pool> Forwarder<P> {
             let bytes = piece.total_len().saturating_sub(packet.l3) as u64;
             match encapsulate(&mut piece, packet.l3, path) {
                 Ok(()) => {
+                    if let (Some(sources), Some(tables)) = (here.paths.sources(), here.tables) {
+                        vary(&mut piece, path, sources, of_fragments(tables, packet));
+                    }
                     self.cells.packet(cell, bytes);
                     self.made.push((piece, path.port()));
                 }
@@ -360,14 +368,26 @@ impl<P: Pool> Forwarder<P> {
         if !path.is_resolved() {
             return Verdict::Drop(Counter::NoNeighbor); // the probe's retry finds it resolved
         }
+        let len = u16::try_from(packet.end - packet.l3).unwrap_or(u16::MAX);
+        if !path.takes(len) {
+            return Verdict::Drop(Counter::TooBig);
+        }
         match encapsulate(frame, packet.l3, path) {
             Ok(()) => {
+                if let Some(sources) = here.paths.sources() {
+                    vary(frame, path, sources, tables.hasher.hash(&flow(&packet)));
+                }
                 self.counters.add(Counter::Probe, 1);
                 Verdict::Forward { port: path.port() }
             }
             Err(reason) => Verdict::Drop(reason),
         }
     }
+}
+
+/// What chooses the outer source of fragments, if it varies: the later ones have no ports.
+fn of_fragments(tables: &Tables, packet: &Summary) -> u64 {
+    tables.hasher.source(packet.source)
 }
 
 /// The flow that a whole packet or a first fragment belongs to.

@@ -185,6 +185,14 @@ impl Outer {
         }
     }
 
+    /// Length of the Ethernet header.
+    pub(crate) const fn l2_len(self) -> usize {
+        match self {
+            Self::V4 | Self::V6 => 14,
+            Self::V4Vlan | Self::V6Vlan => 18,
+        }
+    }
+
     const fn overhead(self) -> u16 {
         if self.is_ipv6() { 40 } else { 20 }
     }

@@ -32,6 +32,8 @@ pub struct Tables {
     pub nodes: Vec<Option<Node>>,
     /// This node's own addresses.
     pub own: Vec<IpAddr>,
+    /// Prefixes that outer sources are out of, if they vary.
+    pub tunnel_sources: Vec<api::Prefix>,
     /// Rates above which packets are dropped.
     pub limits: api::Limits,
     /// How long connections are remembered.
@@ -112,6 +114,7 @@ impl Tables {
             services,
             nodes,
             own: snapshot.addresses.clone(),
+            tunnel_sources: snapshot.tunnel_sources.clone(),
             limits: snapshot.limits,
             idle: Idle::new(&snapshot.idle),
             longest_idle: Tick::count(snapshot.idle.longest()),
@@ -154,6 +157,12 @@ impl Tables {
     /// Whether operators come from this address.
     pub fn is_management(&self, address: IpAddr) -> bool {
         self.management.lookup(address).is_some()
+    }
+
+    /// Whether packets may have been tunnelled from this address.
+    pub(crate) fn is_tunnel_source(&self, address: IpAddr) -> bool {
+        self.own.contains(&address)
+            || self.tunnel_sources.iter().any(|prefix| prefix.contains(address))
     }
 
     /// The address that packets of this family are tunnelled to, and the one they are tunnelled from:

@@ -8,6 +8,7 @@ use packet::{Frame, protocol};
 
 use crate::counters::Counter;
 use crate::path::{Outer, Path};
+use crate::sources::Sources;
 
 pub(crate) use fragment::fragment;
 
@@ -48,6 +49,32 @@ pub(crate) fn put<F: Frame>(
         Outer::V6 => over_ipv6::<F, { 14 + 40 }>(frame, l3, inner, path),
         Outer::V4Vlan => over_ipv4::<F, { 18 + 20 }>(frame, l3, inner, path),
         Outer::V6Vlan => over_ipv6::<F, { 18 + 40 }>(frame, l3, inner, path),
+    }
+}
+
+/// Gives the outer header that [`put`] has made of a path the source of a flow.
+#[inline(never)]
+pub(crate) fn vary<F: Frame>(frame: &mut F, path: &Path, sources: &Sources, hash: u64) {
+    let l2 = path.outer().l2_len();
+    let Some(ip) = frame.bytes_mut().get_mut(l2..) else { return };
+    if path.outer().is_ipv6() {
+        if let (Some(source), Some(place)) = (sources.v6(hash), ip.get_mut(8..24)) {
+            place.copy_from_slice(&source);
+        }
+    } else if let (Some(source), Some(header)) = (sources.v4(hash), ip.first_chunk_mut::<20>()) {
+        if !path.checksum_offload() {
+            // RFC 1624: what the source adds to the sum goes, what the new one adds comes.
+            let word = |high, low| u32::from(u16::from_be_bytes([high, low]));
+            let mut sum = word(!header[10], !header[11]);
+            for pair in [12, 14] {
+                sum += word(!header[pair], !header[pair + 1]);
+                sum += word(source[pair - 12], source[pair - 11]);
+            }
+            let sum = (sum & 0xffff) + (sum >> 16);
+            let sum = (sum & 0xffff) + (sum >> 16);
+            header[10..12].copy_from_slice(&(!sum as u16).to_be_bytes());
+        }
+        header[12..16].copy_from_slice(&source);
     }
 }
 

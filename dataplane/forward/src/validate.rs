@@ -18,6 +18,7 @@ pub const MAX_NODE: u16 = 1023;
 pub fn problems(snapshot: &Snapshot) -> Vec<String> {
     let mut problems = Problems::default();
     problems.own_addresses(&snapshot.addresses);
+    problems.tunnel_sources(snapshot);
     problems.nodes(snapshot);
     for (i, service) in snapshot.services.iter().enumerate() {
         problems.service(&format!("services[{i}] ({})", service.name), service, snapshot);
@@ -124,6 +125,32 @@ impl Problems {
         };
         if !reachable(IpAddr::is_ipv4) && !reachable(IpAddr::is_ipv6) {
             self.add(place, "it has no address of a family in which this L4 node has one");
+        }
+    }
+
+    fn tunnel_sources(&mut self, snapshot: &Snapshot) {
+        let prefixes = &snapshot.tunnel_sources;
+        for (family, ipv6) in [("IPv4", false), ("IPv6", true)] {
+            let of_family = prefixes.iter().filter(|prefix| prefix.address().is_ipv6() == ipv6);
+            if of_family.count() > 1 {
+                self.add("tunnel_sources", format!("at most one {family} prefix"));
+            }
+        }
+        for prefix in prefixes {
+            let own = snapshot.addresses.iter();
+            if !own.map(IpAddr::is_ipv6).any(|ipv6| ipv6 == prefix.address().is_ipv6()) {
+                let problem = format!("{prefix}: there is no own address of its family");
+                self.add("tunnel_sources", problem);
+            }
+            let of_node = |node: &&Node| node.addresses.iter().any(|&a| prefix.contains(a));
+            if let Some(node) = snapshot.nodes.iter().find(of_node) {
+                self.add("tunnel_sources", format!("{prefix} has an address of {}", node.name));
+            }
+            let has_vip = |s: &&Service| s.vips.iter().any(|vip| vip.overlaps(prefix));
+            if let Some(service) = snapshot.services.iter().find(has_vip) {
+                let problem = format!("{prefix} overlaps a VIP of service {}", service.name);
+                self.add("tunnel_sources", problem);
+            }
         }
     }
 

@@ -98,6 +98,7 @@ pub(crate) fn snapshot() -> Snapshot {
         generation: 1,
         hash_key: Some(HashKey::new(*b"sixteen bytes ok")),
         addresses: OWN.iter().map(|text| text.parse().unwrap()).collect(),
+        tunnel_sources: Vec::new(),
         nodes: vec![
             node(1, &["192.0.2.140", "2001:db8::c000:28c"]),
             node(2, &["192.0.2.141", "2001:db8::c000:28d"]),

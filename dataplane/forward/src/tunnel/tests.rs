@@ -193,6 +193,33 @@ fn the_nic_is_asked_for_no_checksum_where_it_offers_none_or_there_is_none() {
     assert_eq!(encapsulated(received(), 14, &over_v6).unwrap().offload(), None);
 }
 
+proptest! {
+    #[test]
+    fn a_varied_source_leaves_the_header_that_a_path_of_this_source_makes(
+        hash: u64,
+        over_v6: bool,
+        vlan in prop::option::of(1..4095_u16),
+        checksum_offload: bool,
+        traffic_class: u8,
+        payload in 0..1400_usize,
+    ) {
+        let carrier = if over_v6 { V6 } else { V4 };
+        let settings = PathSettings { vlan, checksum_offload, ..settings(carrier) };
+        let prefixes = ["192.0.2.64/26", "2001:db8:5::/64"].map(|prefix| prefix.parse().unwrap());
+        let sources = Sources::new(&prefixes);
+        let received = || Buffer::new(&frame(None, &inner(V4, traffic_class, payload)));
+
+        let mut sent = encapsulated(received(), 14, &settings).unwrap();
+        vary(&mut sent, &Path::new(&settings).unwrap(), &sources, hash);
+        let source = match carrier {
+            V4 => sources.v4(hash).unwrap().into(),
+            V6 => sources.v6(hash).unwrap().into(),
+        };
+        let other = PathSettings { source, ..settings };
+        prop_assert_eq!(sent, encapsulated(received(), 14, &other).unwrap());
+    }
+}
+
 #[test]
 fn ethernet_padding_stays_behind() {
     let inner = inner(V4, 0, 20);

@@ -54,6 +54,27 @@ fn every_problem_of_an_address_is_reported_with_its_place() {
 }
 
 #[test]
+fn every_problem_of_tunnel_sources_is_reported() {
+    let prefixes = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let good = after(|s| s.tunnel_sources = prefixes(&["192.0.2.64/26", "2001:db8:5::/64"]));
+    assert_eq!(good, [""; 0]);
+    for (given, expected) in [
+        (&["192.0.2.64/26", "192.0.3.0/24"][..], "tunnel_sources: at most one IPv4 prefix"),
+        (&["192.0.2.128/26"], "tunnel_sources: 192.0.2.128/26 has an address of l7-1"),
+        (&["198.51.100.0/24"], "tunnel_sources: 198.51.100.0/24 overlaps a VIP of service web"),
+        (&["2001:db8:1::/48"], "tunnel_sources: 2001:db8:1::/48 overlaps a VIP of service web"),
+    ] {
+        assert_eq!(after(|s| s.tunnel_sources = prefixes(given)), [expected]);
+    }
+    let problems = after(|s| {
+        s.addresses.truncate(1);
+        s.tunnel_sources = prefixes(&["2001:db8:5::/64"]);
+    });
+    let expected = "tunnel_sources: 2001:db8:5::/64: there is no own address of its family";
+    assert!(problems.iter().any(|problem| problem == expected), "{problems:?}");
+}
+
+#[test]
 fn every_problem_of_a_node_is_reported_with_its_place() {
     type Change = fn(&mut Node);
     let cases: [(Change, &str); 12] = [

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{ExplainQuery, Explanation, Protocol, Snapshot};
+use api::{ExplainQuery, Explanation, Prefix, Protocol, Snapshot};
 use forward::connection::{Table, View};
 use forward::{
     BURST, CellNumbers, Cells, Counter, Counters, Event, Flow, Forwarder, Here, Numbers, Path,
@@ -40,6 +40,12 @@ impl Sent {
         opened(&self.frame)
     }
 
+    /// The source of the outer packet.
+    pub(crate) fn outer_source(&self) -> IpAddr {
+        self.tunnelled();
+        outer_source(&self.frame)
+    }
+
     /// That node.
     pub(crate) fn node(&self) -> u16 {
         self.tunnelled().0
@@ -62,6 +68,15 @@ impl Sent {
         };
         assert!(sum.with(upper).is_valid());
         (answer, upper)
+    }
+}
+
+/// The source of a tunnelled packet's outer header.
+pub(crate) fn outer_source(frame: &Buffer) -> IpAddr {
+    let ethernet = Ethernet::parse(frame.all()).unwrap();
+    match ethernet.ethertype() {
+        ethernet::IPV4 => Ipv4::parse(ethernet.payload()).unwrap().source().into(),
+        _ => Ipv6::parse(ethernet.payload()).unwrap().source().into(),
     }
 }
 
@@ -89,7 +104,9 @@ pub(crate) fn opened(frame: &Buffer) -> (u16, &[u8]) {
         }
         other => panic!("an outer packet of EtherType {other:04x}"),
     };
-    assert!([OWN4, OWN6].map(address).contains(&source));
+    let sources = [OWN4, OWN6].map(|own| Prefix::from(address(own)));
+    let sources = sources.into_iter().chain(SOURCES.map(|prefix| prefix.parse().unwrap()));
+    assert!(sources.into_iter().any(|prefix: Prefix| prefix.contains(source)), "{source}");
     assert_eq!(kind, if inner[0] >> 4 == 4 { protocol::IPV4 } else { protocol::IPV6 });
     let node = match destination {
         IpAddr::V4(v4) => v4.to_bits() as u16,
@@ -192,7 +209,8 @@ impl L4 {
             };
             change(&mut settings);
             Path::new(&settings).ok()
-        });
+        })
+        .with_sources(&self.tables.as_ref().unwrap().tunnel_sources);
     }
 
     /// Finds no way to any node.

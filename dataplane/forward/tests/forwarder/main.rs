@@ -16,3 +16,4 @@ mod kernel;
 mod service;
 mod sibling;
 mod site;
+mod sources;

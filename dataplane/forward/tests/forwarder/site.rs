@@ -17,12 +17,16 @@ pub(crate) const VIP6: &str = "2001:db8::c633:6401";
 pub(crate) const OWN4: &str = "192.0.2.132";
 pub(crate) const OWN6: &str = "2001:db8::c000:284";
 
+/// What outer sources are out of where they vary.
+pub(crate) const SOURCES: [&str; 2] = ["192.0.2.64/26", "2001:db8:5::/64"];
+
 /// A site of L7 nodes 1 to `nodes`, all up, with one service: TCP ports 80 and 443 of two VIPs.
 pub(crate) fn site(nodes: u16) -> Snapshot {
     Snapshot {
         generation: 1,
         hash_key: None,
         addresses: [OWN4, OWN6].map(address).to_vec(),
+        tunnel_sources: Vec::new(),
         nodes: (1..=nodes).map(l7).collect(),
         services: vec![service(
             "web",
