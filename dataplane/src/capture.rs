@@ -17,7 +17,6 @@ pub(crate) struct Watch {
     filter: CaptureFilter,
     found: ArrayQueue<Captured>,
     missed: AtomicU64,
-    vlan: bool,
 }
 
 /// Packets of a burst that may be wanted: copies, as forwarding rewrites them.
@@ -25,9 +24,9 @@ pub(crate) struct Seen(Vec<(usize, u32, Vec<u8>)>);
 
 impl Watch {
     /// For this filter, whose `packets` is the most that are kept.
-    pub(crate) fn new(filter: CaptureFilter, vlan: bool) -> Self {
+    pub(crate) fn new(filter: CaptureFilter) -> Self {
         let room = filter.packets.clamp(1, api::MAX_CAPTURE) as usize;
-        Self { filter, found: ArrayQueue::new(room), missed: AtomicU64::new(0), vlan }
+        Self { filter, found: ArrayQueue::new(room), missed: AtomicU64::new(0) }
     }
 
     /// Copies those packets whose addresses and ports match.
@@ -49,8 +48,8 @@ impl Watch {
         {
             return true;
         }
-        let l3 = if self.vlan { 18 } else { 14 };
-        let Ok(packet) = summarize(frame.bytes(), l3, frame.total_len()) else { return false };
+        let bytes = frame.bytes();
+        let Ok(packet) = summarize(bytes, l3(bytes), frame.total_len()) else { return false };
         source.is_none_or(|prefix| prefix.contains(packet.source))
             && destination.is_none_or(|prefix| prefix.contains(packet.destination))
             && source_port.is_none_or(|port| port == packet.source_port)
@@ -106,6 +105,12 @@ impl Watch {
     }
 }
 
+/// Where the IP header of a frame is. Its own tag says it, not the port's VLAN: what goes to the kernel
+/// or comes from there has none.
+fn l3(frame: &[u8]) -> usize {
+    if frame.get(12..14) == Some(&[0x81, 0x00]) { 18 } else { 14 }
+}
+
 /// Where packets end that are dropped after their verdict: counted, and shown to whoever looks.
 #[derive(Clone, Copy)]
 pub(crate) struct Losses<'a> {
@@ -143,4 +148,57 @@ pub(crate) fn problem(filter: &CaptureFilter) -> Option<String> {
         return Some(format!("packets: 1 to {most}; ask again for more"));
     }
     (filter.timeout_ms > 60_000).then(|| "timeout_ms: at most 60000; ask again for more".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use packet::build::{self, Ip};
+    use packet::{Buffer, Mac};
+
+    use super::*;
+
+    const NODE: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const ROUTER: Mac = Mac([2, 0, 0, 0, 0, 2]);
+
+    fn frame(vlan: Option<u16>, source: &str, destination: &str) -> Buffer {
+        let packet = Ip::between(source, destination).tcp(1000, 80, 0, b"data");
+        Buffer::new(&build::frame(NODE, ROUTER, vlan, &packet.build()))
+    }
+
+    #[test]
+    fn a_filter_finds_its_packets_with_and_without_a_tag() {
+        for [client, vip, prefix] in [
+            ["203.0.113.10", "198.51.100.1", "198.51.100.0/24"],
+            ["2001:db8::10", "2001:db8:1::1", "2001:db8:1::/48"],
+        ] {
+            let watch = Watch::new(CaptureFilter {
+                source: Some(client.parse().unwrap()),
+                destination: Some(prefix.parse().unwrap()),
+                source_port: Some(1000),
+                destination_port: Some(80),
+                ..CaptureFilter::default()
+            });
+            let mut tagged = frame(Some(7), client, vip);
+            assert!(watch.matches(&tagged));
+            assert!(watch.matches(&frame(None, client, vip)));
+            assert!(!watch.matches(&frame(Some(7), vip, client)));
+            assert!(!watch.matches(&frame(None, vip, client)));
+            // As the worker does with what goes to the kernel.
+            assert!(crate::vlan::remove(&mut tagged));
+            assert!(watch.matches(&tagged));
+        }
+    }
+
+    #[test]
+    fn a_frame_that_carries_no_packet_matches_no_address() {
+        let all = Watch::new(CaptureFilter::default());
+        let port = CaptureFilter { source_port: Some(0), ..CaptureFilter::default() };
+        let port = Watch::new(port);
+        for len in [0, 12, 13, 14, 17, 18] {
+            let mut bytes = [0; 18];
+            bytes[12..14].copy_from_slice(&[0x81, 0x00]);
+            let frame = Buffer::new(&bytes[..len]);
+            assert!(all.matches(&frame) && !port.matches(&frame));
+        }
+    }
 }

@@ -175,8 +175,7 @@ impl Control {
             return Err("another capture is running: try again when it has ended".into());
         }
         let until = Instant::now() + Duration::from_millis(filter.timeout_ms.into());
-        let vlan = self.ports.iter().any(|port| port.wire.vlan.is_some());
-        let watch = Arc::new(Watch::new(filter, vlan));
+        let watch = Arc::new(Watch::new(filter));
         self.team.tell(|_| Update::Watch(Some(watch.clone())));
         self.capture = Some(Capture { watch, until, reply: reply.clone() });
         Ok(())

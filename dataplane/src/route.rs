@@ -41,10 +41,7 @@ impl Routes {
     /// Takes in what the fabric says of packets that were tunnelled to a node. Returns whether it
     /// changes anything.
     pub(crate) fn lower(&mut self, node: IpAddr, mtu: u16, millis: u64) -> bool {
-        // Clients are never told of less than 576 and 1280 bytes, so a tunnel takes at least a packet
-        // of 1280 with its header: below that they would be refused what they were told to send.
-        let lowest = if node.is_ipv4() { 1280 + 20 } else { 1280 + 40 };
-        let mtu = mtu.max(lowest);
+        let mtu = mtu.max(lowest(node, false)); // less changes no path
         let known = self.lowered.get(&node).map(|&(known, _)| known);
         if known.is_some_and(|known| known < mtu) {
             return false; // what is smaller counts until its time is over
@@ -64,12 +61,13 @@ impl Routes {
     pub(crate) fn paths(&self, tables: &Tables) -> Paths {
         Paths::new(|node, ipv6| {
             let (source, destination) = tables.tunnel(node, ipv6)?;
-            self.path(source, destination)
+            self.path(source, destination, ipv6)
         })
         .with_sources(&tables.tunnel_sources)
     }
 
-    fn path(&self, source: IpAddr, destination: IpAddr) -> Option<Path> {
+    /// The way of inner packets of one family.
+    fn path(&self, source: IpAddr, destination: IpAddr, ipv6: bool) -> Option<Path> {
         let (port, next_hop_mac, mtu) = self.next_hop(destination)?;
         let exit = self.exits.get(port)?;
         let path = Path::new(&PathSettings {
@@ -84,7 +82,8 @@ impl Routes {
         });
         let path = path.ok()?;
         let lowered = self.lowered.get(&destination).map(|&(mtu, _)| mtu);
-        Some(lowered.map_or(path, |mtu| path.with_mtu_at_most(mtu)))
+        let lowest = lowest(destination, ipv6);
+        Some(lowered.map_or(path, |mtu| path.with_mtu_at_most(mtu.max(lowest))))
     }
 
     /// Port, link address if known, and MTU of the way to an address.
@@ -107,9 +106,44 @@ impl Routes {
     }
 }
 
+/// The least that a tunnel's MTU is lowered to. Clients are never told of less than 576 bytes of IPv4
+/// and 1280 of IPv6, so a packet of that and its outer header pass: below, they would be refused what
+/// they were told to send.
+fn lowest(node: IpAddr, ipv6: bool) -> u16 {
+    let inner = if ipv6 { 1280 } else { 576 };
+    let overhead = if node.is_ipv4() { 20 } else { 40 };
+    inner + overhead
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
+
+    const OWN: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 132)),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x132)),
+    ];
+    const NODE: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 140)),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x140)),
+    ];
+
+    /// By one port, to one next hop.
+    fn fixed(mtu: u16) -> Routes {
+        let wire = Wire { mac: [2, 0, 0, 0, 0, 1], vlan: None };
+        let exit = Exit { wire, mtu, checksum_offload: false };
+        Routes::new(vec![exit], Some([2, 0, 0, 0, 0, 2]))
+    }
+
+    /// The longest packets of each family that fit whole into the tunnels over IPv4 and IPv6.
+    fn fitting(routes: &Routes) -> [[u16; 2]; 2] {
+        [0, 1].map(|outer| {
+            [false, true]
+                .map(|ipv6| routes.path(OWN[outer], NODE[outer], ipv6).unwrap().max_inner())
+        })
+    }
 
     #[test]
     fn packets_to_a_node_wait_until_the_kernel_has_said_where_it_is() {
@@ -129,8 +163,39 @@ mod tests {
         assert!(!routes.lower(node, 1450, 1));
         assert!(!routes.lower(node, 1400, 2));
         assert!(routes.lower(node, 100, 3));
-        assert_eq!(routes.lowered[&node].0, 1300);
+        assert_eq!(routes.lowered[&node].0, 576 + 20);
+        assert!(!routes.lower(node, 50, 4));
         assert!(!routes.expire(MTU_LIFE));
-        assert!(routes.expire(MTU_LIFE + 3));
+        assert!(routes.expire(MTU_LIFE + 4));
+    }
+
+    #[test]
+    fn a_lowered_tunnel_takes_the_least_that_clients_of_its_inner_family_are_told() {
+        for (told, expected) in [
+            (1400, [[1380, 1380], [1360, 1360]]),
+            (1320, [[1300, 1300], [1280, 1280]]),
+            (1319, [[1299, 1299], [1279, 1280]]),
+            (1300, [[1280, 1280], [1260, 1280]]),
+            (1299, [[1279, 1280], [1259, 1280]]),
+            (616, [[596, 1280], [576, 1280]]),
+            (596, [[576, 1280], [576, 1280]]),
+            (68, [[576, 1280], [576, 1280]]),
+        ] {
+            let mut routes = fixed(1500);
+            assert_eq!(fitting(&routes), [[1480, 1480], [1460, 1460]]);
+            assert!(NODE.into_iter().all(|node| routes.lower(node, told, 0)));
+            assert_eq!(fitting(&routes), expected, "told {told}");
+            assert!(routes.expire(MTU_LIFE));
+            assert_eq!(fitting(&routes), [[1480, 1480], [1460, 1460]]);
+        }
+    }
+
+    #[test]
+    fn what_the_fabric_says_raises_no_mtu() {
+        let mut routes = fixed(1280);
+        assert!(NODE.into_iter().all(|node| routes.lower(node, 9000, 0)));
+        assert_eq!(fitting(&routes), [[1260, 1260], [1240, 1240]]);
+        assert!(NODE.into_iter().all(|node| routes.lower(node, 68, 0)));
+        assert_eq!(fitting(&routes), [[576, 1260], [576, 1240]]);
     }
 }

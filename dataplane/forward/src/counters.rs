@@ -57,7 +57,7 @@ counters! {
     Fragmented => "fragmented",
     /// ICMP errors that followed the flow they quote.
     ErrorForwarded => "error_forwarded",
-    /// ICMP errors about our own outer packets that lowered a node's tunnel MTU.
+    /// ICMP errors that call packets that we tunnelled too big, whether or not they were believed.
     TunnelMtuLowered => "tunnel_mtu_lowered",
     /// Fragments that waited for their first fragment.
     FragmentHeld => "fragment_held",
@@ -131,7 +131,7 @@ counters! {
     UnknownLimit => "drop_unknown_limit",
     /// Dropped: ICMP errors that quote no flow of ours.
     ErrorUnknown => "drop_error_unknown",
-    /// Dropped: ICMP to a VIP that is neither an error nor an echo request.
+    /// Dropped: ICMP to a VIP that is neither an error nor an echo request, or is fragmented or malformed.
     IcmpType => "drop_icmp_type",
     /// Dropped: fragments whose first fragment did not come.
     NoFirstFragment => "drop_no_first_fragment",

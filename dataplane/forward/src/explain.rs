@@ -120,7 +120,9 @@ fn known(
     let entries = || {
         views.iter().enumerate().filter_map(|(worker, view)| {
             let entry = view.find(hash, now)?;
-            let good = entry.service == service.index && !entry.expired(now, &tables.idle);
+            // One of another service is followed where its node is in this one.
+            let ours = entry.service == service.index || service.holds(entry.node, now).is_some();
+            let good = ours && !entry.expired(now, &tables.idle);
             good.then_some((worker, entry))
         })
     };

@@ -10,6 +10,7 @@ mod case;
 mod drops;
 mod fragments;
 mod pcap;
+mod ports;
 mod process;
 mod refusals;
 mod site;

@@ -27,15 +27,27 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// Flags that every start has: `queues` files in and out, as many workers.
+/// Flags that every start has: a port with `queues` files in and out, as many workers.
 pub(crate) fn flags(queues: usize) -> Vec<String> {
-    let mut port = format!("net_pcap0,queues={queues}");
-    for queue in 0..queues {
-        port += &format!(",rx_pcap=in{queue}.pcap,tx_pcap=out{queue}.pcap");
+    flags_of(&[queues])
+}
+
+/// The same for several ports. Their files are numbered through.
+fn flags_of(ports: &[usize]) -> Vec<String> {
+    let mut flags = Vec::new();
+    let mut file = 0;
+    for (number, queues) in ports.iter().enumerate() {
+        let mut port = format!("net_pcap{number},queues={queues}");
+        for _ in 0..*queues {
+            port += &format!(",rx_pcap=in{file}.pcap,tx_pcap=out{file}.pcap");
+            file += 1;
+        }
+        flags.extend(["--port".into(), port]);
     }
-    let cores: Vec<String> = cpus().iter().take(queues).map(usize::to_string).collect();
+    let workers = ports.iter().copied().max().unwrap_or(1);
+    let cores: Vec<String> = cpus().iter().take(workers).map(usize::to_string).collect();
     let fixed = ["--next-hop", "02:00:00:00:00:02", "--run-dir", "run", "--idle", "adaptive"];
-    let mut flags = vec!["--port".into(), port, "--cores".into(), cores.join(",")];
+    flags.extend(["--cores".into(), cores.join(",")]);
     flags.extend(fixed.map(String::from));
     flags.extend(["--connections", "1000"].map(String::from));
     flags
@@ -56,27 +68,37 @@ pub(crate) fn run(folder: &Path, flags: &[String]) -> Output {
 pub(crate) struct Dataplane {
     child: Child,
     folder: TempDir,
-    queues: usize,
+    files: usize,
 }
 
 impl Dataplane {
-    /// Starts it on these frames, queue by queue.
+    /// Starts it on these frames, queue by queue of its port.
     pub(crate) fn start(queues: &[Vec<Vec<u8>>], more: &[&str], snapshot: &Snapshot) -> Self {
+        Self::start_ports(&[queues], more, snapshot)
+    }
+
+    /// The same with several ports.
+    pub(crate) fn start_ports(
+        ports: &[&[Vec<Vec<u8>>]],
+        more: &[&str],
+        snapshot: &Snapshot,
+    ) -> Self {
         let folder = TempDir::with_prefix("palier-golden-").expect("a folder can be made");
-        for (queue, frames) in queues.iter().enumerate() {
-            pcap::write(&folder.path().join(format!("in{queue}.pcap")), frames)
+        let files = ports.concat();
+        for (file, frames) in files.iter().enumerate() {
+            pcap::write(&folder.path().join(format!("in{file}.pcap")), frames)
                 .expect("a file can be written");
         }
         let text = serde_json::to_string(snapshot).unwrap();
         fs::write(folder.path().join("snapshot.json"), text).expect("a file can be written");
         let child = program()
-            .args(flags(queues.len()))
+            .args(flags_of(&ports.iter().map(|queues| queues.len()).collect::<Vec<_>>()))
             .args(["--snapshot", "snapshot.json"])
             .args(more)
             .current_dir(folder.path())
             .spawn()
             .expect("the program starts");
-        Self { child, folder, queues: queues.len() }
+        Self { child, folder, files: files.len() }
     }
 
     /// Where its files lie.
@@ -135,14 +157,14 @@ impl Dataplane {
         }
     }
 
-    /// Ends it in order. What it has sent, queue by queue.
+    /// Ends it in order. What it has sent, queue by queue, port after port.
     pub(crate) fn stop(mut self) -> Vec<Vec<Vec<u8>>> {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}");
-        let file = |queue| self.folder.path().join(format!("out{queue}.pcap"));
-        (0..self.queues).map(|queue| pcap::read(&file(queue))).collect()
+        let path = |file| self.folder.path().join(format!("out{file}.pcap"));
+        (0..self.files).map(|file| pcap::read(&path(file))).collect()
     }
 }
 

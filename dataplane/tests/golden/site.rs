@@ -11,6 +11,8 @@ use packet::build::Ip;
 
 /// The port's own link address: `net_pcap` gives its first device this one.
 pub(crate) const PORT: Mac = Mac([0x02, 0x70, 0x63, 0x61, 0x70, 0x00]);
+/// That of a second port: `net_pcap` counts them in the last byte.
+pub(crate) const SECOND_PORT: Mac = Mac([0x02, 0x70, 0x63, 0x61, 0x70, 0x01]);
 /// Who sends: answers go back there.
 pub(crate) const ROUTER: Mac = Mac([0x02, 0, 0, 0, 0, 0x99]);
 /// `--next-hop`.

@@ -2,7 +2,7 @@
 
 use packet::{protocol, tcp as flags};
 
-use crate::case::{Case, check};
+use crate::case::{Case, check, check_with};
 use crate::site::{
     CLIENT, CLIENT6, DNS, Flow, VIP, VIP_IN_PREFIX, VIP_OVER4, VIP_OVER6, VIP6, VIP6_OVER4,
     VIP6_OVER6, WEB, tcp, udp,
@@ -136,4 +136,32 @@ fn what_fills_the_tunnel_to_the_last_byte_passes_whole() {
         Case::tunnelled("4 in 6", mixed4, filled(mixed4, MAX_OVER6)),
         Case::tunnelled("6 in 4", mixed6, filled(mixed6, MAX_OVER4)),
     ]);
+}
+
+#[test]
+fn a_packet_longer_than_a_buffer_passes_whole_where_the_mtu_allows_it() {
+    let mixed4 = tcp(CLIENT, 8, VIP_OVER6, WEB);
+    let mixed6 = tcp(CLIENT6, 8, VIP6_OVER4, WEB);
+    // Every byte tells where it belongs: buffers in a wrong order, or a gap, are seen.
+    let data: Vec<u8> = (0..9000_u32).map(|i| (i % 251) as u8).collect();
+    let sized = |flow: Flow, size: usize| {
+        let headers = flow.packet(b"").build().len();
+        flow.packet(&data[..size - headers])
+    };
+    let mut cases = Vec::new();
+    // Around where the first buffer ends (2048 bytes of the frame); of two; of as many as go in.
+    for size in (2030..2040).chain([4000, 9000 - 40]) {
+        for (name, flow) in [
+            ("4 in 4", TCP4),
+            ("6 in 6", TCP6),
+            ("4 in 6", mixed4),
+            ("6 in 4", mixed6),
+            ("UDP", UDP4),
+            ("UDP, IPv6", UDP6),
+        ] {
+            cases.push(Case::tunnelled(name, flow, sized(flow, size)));
+        }
+    }
+    cases.push(Case::tunnelled("to the last byte", TCP4, sized(TCP4, 9000 - 20)));
+    check_with(&["--mtu", "9000"], None, &cases);
 }

@@ -338,12 +338,31 @@ fn a_flow_whose_service_has_another_name_now_keeps_its_node() {
     l4.apply(&renamed);
     moved(&l4, known.clone());
     for (flow, node) in &known {
+        // It is told before it happens, and is as true afterwards.
+        let told = |l4: &L4| l4.explain(flow).node;
+        assert_eq!(told(&l4), Some(format!("l7-{node}")));
         assert_eq!(l4.node_of(flow, tcp::ACK), *node);
+        assert_eq!(told(&l4), Some(format!("l7-{node}")));
     }
     let connections =
         |l4: &L4, name, nodes| (1..=nodes).map(|n| l4.traffic(name, n).connections).sum::<u64>();
     assert_eq!((connections(&l4, "web", 3), connections(&l4, "shop", 6)), (0, 120));
     assert_eq!(l4.count(Counter::NewFlow), 120);
+}
+
+#[test]
+fn a_flow_whose_renamed_service_has_lost_its_node_is_explained_as_unknown() {
+    let mut l4 = L4::new(&site(3));
+    let known = open(&mut l4, flows(60));
+    let mut renamed = site(3);
+    renamed.services[0].name = "shop".into();
+    renamed.services[0].nodes.retain(|member| member.node != 2);
+    l4.apply(&renamed);
+    for (flow, node) in &known {
+        let told = l4.explain(flow);
+        assert_eq!(told.known.is_some(), *node != 2);
+        assert_eq!(told.node, Some(format!("l7-{}", l4.node_of(flow, tcp::ACK))));
+    }
 }
 
 #[test]
