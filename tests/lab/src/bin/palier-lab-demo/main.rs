@@ -91,8 +91,9 @@ fn main() -> ExitCode {
         }
     };
     introduce(&lab, args.wire);
-    notes(&lab);
-    let seen = run(&lab, args.time, &stopped);
+    let notes = notes(&lab);
+    print!("{notes}");
+    let seen = run(&lab, args.time, &notes, &stopped);
     println!("in all: {}", table::requests(&seen));
     if let Some(failure) = &seen.failure {
         println!("first failure: {failure}");
@@ -115,16 +116,19 @@ fn introduce(lab: &Lab, wire: Driver) {
     );
 }
 
-/// Prints what the dataplanes warned of as they started.
-fn notes(lab: &Lab) {
+/// What the dataplanes warned of as they started, a line each.
+fn notes(lab: &Lab) -> String {
+    let mut notes = String::new();
     for node in lab.l4s() {
         let log = std::fs::read_to_string(node.log()).unwrap_or_default();
-        let warnings = log.lines().filter_map(|line| line.split_once(" WARN "));
-        warnings.for_each(|(_, text)| println!("note of {}: {}", node.name(), text.trim()));
+        for (_, text) in log.lines().filter_map(|line| line.split_once(" WARN ")) {
+            notes += &format!("note of {}: {}\n", node.name(), text.trim());
+        }
     }
+    notes
 }
 
-fn run(lab: &Lab, time: Option<Duration>, stopped: &mpsc::Receiver<()>) -> Seen {
+fn run(lab: &Lab, time: Option<Duration>, notes: &str, stopped: &mpsc::Receiver<()>) -> Seen {
     let load = Load::start(lab.client());
     let start = Instant::now();
     let mut changes = Changes { drained: None, next: 0, states: vec!["up"; lab.l7s().len()] };
@@ -139,7 +143,8 @@ fn run(lab: &Lab, time: Option<Duration>, stopped: &mpsc::Receiver<()>) -> Seen 
         }
         let (seen, now, at) = (load.take(), Moment::now(lab), Instant::now());
         let table = now.table(lab, &earlier, at - last, &changes.states);
-        show(&format!("{:>4} s  {}\n{table}", start.elapsed().as_secs(), table::requests(&seen)));
+        let requests = table::requests(&seen);
+        show(&format!("{:>4} s  {requests}\n{table}", start.elapsed().as_secs()), notes);
         all.merge(seen);
         (earlier, last) = (now, at);
         if time.is_some_and(|time| start.elapsed() >= time) {
@@ -180,10 +185,11 @@ impl Changes {
     }
 }
 
-/// On a terminal, the table stays where it is; elsewhere, one follows the other.
-fn show(text: &str) {
+/// On a terminal, the table stays where it is, with the notes below, as what was printed before is
+/// wiped; elsewhere, one follows the other.
+fn show(table: &str, notes: &str) {
     let mut out = io::stdout().lock();
-    let begin = if out.is_terminal() { "\x1b[H\x1b[J" } else { "" };
+    let (begin, end) = if out.is_terminal() { ("\x1b[H\x1b[J", notes) } else { ("", "") };
     // Nobody reads any more: the exit code still tells.
-    let _ = writeln!(out, "{begin}{text}");
+    let _ = write!(out, "{begin}{table}\n{end}");
 }
