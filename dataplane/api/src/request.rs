@@ -210,6 +210,7 @@ mod tests {
             generation: 7,
             hash_key: Some(crate::HashKey::new([1; 16])),
             addresses: vec!["192.0.2.132".parse().unwrap()],
+            tunnel_sources: vec!["192.0.2.64/26".parse().unwrap()],
             nodes: vec![],
             services: vec![],
             routers: vec![],

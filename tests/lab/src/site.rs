@@ -74,6 +74,7 @@ impl Site {
             generation: self.generation,
             hash_key: Some(HashKey::new(*b"key of the lab!!")),
             addresses: own.both().into(),
+            tunnel_sources: Vec::new(),
             nodes: self.members.keys().map(node).collect(),
             services: vec![
                 service("web", Protocol::Tcp, HTTP_PORT),
