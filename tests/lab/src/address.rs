@@ -11,6 +11,10 @@ pub const VIP: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 /// First VIP, of IPv6.
 pub const VIP6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0xc633, 0x6401);
 
+/// Prefixes that outer sources may be out of, `tunnel_sources` of a Snapshot: the L7 nodes take tunnels
+/// from them, as from the L4 nodes' addresses.
+pub const TUNNEL_SOURCES: [&str; 2] = ["192.0.2.64/26", "2001:db8:0:1::/64"];
+
 /// The prefixes that routers send to the L4 nodes: the VIPs lie in them.
 pub(crate) const VIP_PREFIXES: [&str; 2] = ["198.51.100.0/24", "2001:db8::c633:6400/120"];
 /// Prefix lengths of the fabric and of the outside, IPv4 and IPv6.

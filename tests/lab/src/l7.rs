@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::address::{self, Addresses, VIP, VIP6};
+use crate::address::{self, Addresses, TUNNEL_SOURCES, VIP, VIP6};
 use crate::process::Process;
 use crate::{Error, Namespace, Server, program};
 
@@ -38,6 +38,9 @@ impl L7 {
             command.args(["--interface", "eth0", "--stats-file"]).arg(&decap_counters);
             for address in l4.iter().flat_map(Addresses::both) {
                 command.args(["--allow", &address.to_string()]);
+            }
+            for prefix in TUNNEL_SOURCES {
+                command.args(["--allow", prefix]);
             }
             for vip in [VIP.to_string(), VIP6.to_string()] {
                 command.args(["--vip", &vip]);

@@ -42,7 +42,7 @@ mod traffic;
 mod wait;
 mod wire;
 
-pub use address::{Addresses, Mac, VIP, VIP6};
+pub use address::{Addresses, Mac, TUNNEL_SOURCES, VIP, VIP6};
 pub use builder::Builder;
 pub use client::Client;
 pub use error::Error;
