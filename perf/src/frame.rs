@@ -6,7 +6,7 @@
 )]
 
 use memmap2::{Advice, MmapMut};
-use packet::{Frame, Pool};
+use packet::{Frame, Pool, prefetch};
 
 /// Bytes in front of a packet, as DPDK leaves.
 const HEADROOM: usize = 128;
@@ -61,19 +61,6 @@ impl Mbuf {
         }
         (head.start, head.len, head.total, head.flags) = (HEADROOM as u16, len, len.into(), 0);
     }
-}
-
-/// Asks for the cache line at an address.
-#[inline]
-fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch has no effect but on caches, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 impl Frame for Mbuf {

@@ -4,7 +4,7 @@ use std::ptr::{self, NonNull};
 use std::{iter, mem, slice};
 
 use dpdk_sys::{self as ffi, rte_mbuf};
-use packet::Frame;
+use packet::{Frame, prefetch};
 
 /// A packet this code owns. Dropping it gives its mbufs back to their pool.
 ///
@@ -111,19 +111,6 @@ impl Drop for Packet {
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-
-/// Asks for the cache line at an address.
-#[inline]
-fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch has no effect but on caches, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
-}
 
 /// Where a segment's bytes begin.
 #[inline]

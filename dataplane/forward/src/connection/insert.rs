@@ -9,13 +9,15 @@
 //!    where eight of them share two buckets.
 //! 6. Over a closing entry, then over the one that was idle longest.
 
+use packet::prefetch;
+
 use crate::Tick;
 
 use super::bucket::{Slot, WAYS, other, tag};
 use super::entry::{Entry, Packed};
 use super::rank::{self, Place, Rank};
 use super::rules::Idle;
-use super::search::{Ways, prefetch};
+use super::search::Ways;
 use super::table::Table;
 
 /// What an insertion did.

@@ -1,7 +1,9 @@
 //! Finding a burst's flows: all first buckets are asked for, then looked at; the second buckets of
 //! those not found, asked for meanwhile, last.
 
-#![expect(unsafe_code, reason = "vector loads of a bucket's tags, run-time dispatch, prefetch")]
+#![expect(unsafe_code, reason = "vector loads of a bucket's tags, run-time dispatch")]
+
+use packet::prefetch;
 
 use crate::BURST;
 
@@ -108,19 +110,6 @@ fn search(
         let slot = Slot::new(bucket, ways.trailing_zeros() as usize % WAYS);
         slots[i] = if ways == 0 { Slot::NONE } else { slot };
     }
-}
-
-/// Asks for a bucket's line, which arrives while something else is done.
-#[inline]
-pub(super) fn prefetch(bucket: *const Bucket) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch has no effect but on caches, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bucket.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = bucket;
 }
 
 #[cfg(test)]
