@@ -67,10 +67,12 @@ impl Connections {
     }
 
     /// The file of this key: the one that is open, or else the workers' tables are taken from them and
-    /// it is opened. It is new to `cells` then.
+    /// it is opened. It is new to `cells` then. Services keep their indices: what is counted by them
+    /// goes on.
     ///
     /// # Errors
-    /// There is no memory for it, another process has it, or a worker does not let its table go.
+    /// A worker hangs; then nothing has changed. There is no memory for the file, or another process
+    /// has it: then workers go by rows alone until the next Snapshot.
     pub(crate) fn open(
         &mut self,
         key: HashKey,
@@ -79,8 +81,16 @@ impl Connections {
         cells: &mut CellNumbers,
     ) -> Result<&mut TableFile, Vec<String>> {
         if self.file.as_ref().is_none_or(|(of, _)| *of != key) {
+            let services: Vec<String> = match self.file() {
+                Some(file) => (0..=u16::MAX).map_while(|index| file.service_name(index)).collect(),
+                None => Vec::new(),
+            };
             self.take_back(now, team, cells).map_err(|error| self.failed(&error))?;
-            let (file, tables) = self.opened(key, now)?;
+            let (mut file, tables) = self.opened(key, now)?;
+            for name in services {
+                // Indices are given in order: each gets the one that it had.
+                file.service_index(&name, |_| true).map_err(|error| self.failed(&error))?;
+            }
             // Connections of an earlier process may be of services that come back later.
             for (service, node) in recorded(&file, now) {
                 cells.number(service, node);
@@ -123,6 +133,11 @@ impl Connections {
         cells: &CellNumbers,
     ) -> Result<(), crate::team::Stuck> {
         let handed = self.tables.is_empty();
+        if handed && self.file.is_some() {
+            // One that hangs shall not cost the others their tables.
+            team.tell(|_| Update::Send(Vec::new()));
+            team.wait()?;
+        }
         self.tables.clear();
         if let Some((_, file)) = self.file.take()
             && handed

@@ -112,13 +112,14 @@ impl Control {
                 let Self { force, team, ports, routes, capacity, started, .. } = self;
                 Reply::Stats(Box::new(stats(force, team, ports, routes, *capacity, *started)))
             }
-            Request::Explain(query) => match (self.force.tables(), self.force.file()) {
-                (Some(tables), Some(file)) => {
+            Request::Explain(query) => match self.force.tables() {
+                Some(tables) => {
                     let now = Tick::from_boot_ms(boot_millis());
                     let paths = self.force.paths();
-                    Reply::Explain(Box::new(explain(tables, paths, file.views(), &query, now)))
+                    let views = self.force.file().map(|file| file.views()).unwrap_or_default();
+                    Reply::Explain(Box::new(explain(tables, paths, views, &query, now)))
                 }
-                (None, _) | (_, None) => Reply::Error("no Snapshot is in force yet".into()),
+                None => Reply::Error("no Snapshot is in force yet".into()),
             },
             Request::Flows(query) => Reply::Flows(flows(&self.force, &query)),
             Request::Capture(filter) => match self.start_capture(filter, &call.reply) {

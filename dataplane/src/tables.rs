@@ -77,7 +77,8 @@ impl Force {
     /// others do, and its heartbeat tells.
     ///
     /// # Errors
-    /// Everything that is wrong with it. What was in force stays.
+    /// Everything that is wrong with it. What was in force stays; but if another hash key was forced
+    /// and there is no memory for its tables, connections are lost.
     pub(crate) fn apply(
         &mut self,
         snapshot: Snapshot,

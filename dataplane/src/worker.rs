@@ -50,8 +50,8 @@ pub(crate) enum Update {
     Close,
     /// Send these frames, by port.
     Send(Vec<Vec<Vec<u8>>>),
-    /// A new Snapshot. The main thread keeps the one before until this is taken in, so that
-    /// nothing is freed on this core.
+    /// A new Snapshot. The main thread keeps the one before until this is taken in, so that no table
+    /// is freed on this core.
     Snapshot(Box<InForce>),
     /// New ways to the nodes.
     Paths(Arc<Paths>),

@@ -101,13 +101,20 @@ fn another_hash_key_empties_the_tables_and_the_counts_go_with_them() {
     flows.iter().for_each(answered);
     lab.wait_until("connections are counted", SOON, || connections(l4) == (40, 40));
 
+    let packets = |name: &str| {
+        let stats = l4.stats();
+        stats.services.iter().find(|service| service.name == name).map(|s| s.total.packets)
+    };
+    assert_eq!(packets("echo"), Some(40));
     let mut other = lab.snapshot(1);
+    other.services.reverse();
     other.hash_key = Some("ffeeddccbbaa99887766554433221100".parse().unwrap());
     assert!(matches!(l4.apply(&other), Reply::Refused { .. }), "without force");
     let apply = api::Apply { snapshot: other, force: true };
     assert!(matches!(l4.request(&Request::Apply(Box::new(apply))), Reply::Applied { .. }));
     lab.wait_until("nothing is known", SOON, || connections(l4) == (0, 0));
     assert_eq!(l4.counter("tables_emptied"), 1);
+    assert_eq!([packets("echo"), packets("web")], [Some(40), Some(0)], "whatever their order");
 
     flows.iter().take(10).for_each(answered);
     lab.wait_until("ten are known again", SOON, || connections(l4) == (10, 10));

@@ -105,6 +105,8 @@ counters! {
     Malformed => "drop_malformed",
     /// Dropped: the NIC found the IPv4 header's checksum wrong.
     BadChecksum => "drop_bad_checksum",
+    /// Dropped: for an address of `tunnel_sources`, to which nothing but ICMP errors should come.
+    TunnelSource => "drop_tunnel_source",
     /// Dropped: the frame is for another station, or for a group and its packet for a VIP.
     OtherMac => "drop_other_mac",
     /// Dropped: not of the VLAN of this port.

@@ -1,7 +1,8 @@
 //! What is served address by address and port by port: the lookup that every packet takes.
 //!
 //! Its keys are the Snapshot's, not an attacker's, and fill at most an eighth of its places; of some
-//! seeds the one is taken with which they meet least: never, if they are a few dozen. So it takes one
+//! seeds the one is taken with which they meet least (of thousands of keys some meet with any): never,
+//! if they are a few dozen. So it takes one
 //! multiplication, one comparison and no branch that is hard to foresee, a quarter of the
 //! instructions of a general hash table.
 

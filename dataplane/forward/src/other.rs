@@ -225,6 +225,10 @@ impl<P: Pool> Forwarder<P> {
             self.counters.add(Counter::TunnelMtuLowered, 1);
             self.events.push(Event::TunnelMtu { node, mtu });
         }
+        // The kernel does not own such an address: it would send the packet back.
+        if here.tables.is_some_and(|tables| tables.is_spare_source(packet.destination)) {
+            return Verdict::Drop(Counter::TunnelSource);
+        }
         Verdict::Kernel(Class::of(packet, icmp_type, here.tables))
     }
 

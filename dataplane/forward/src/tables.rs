@@ -161,8 +161,13 @@ impl Tables {
 
     /// Whether packets may have been tunnelled from this address.
     pub(crate) fn is_tunnel_source(&self, address: IpAddr) -> bool {
-        self.own.contains(&address)
-            || self.tunnel_sources.iter().any(|prefix| prefix.contains(address))
+        self.own.contains(&address) || self.is_spare_source(address)
+    }
+
+    /// Whether this address is there to be an outer source, and for nothing else.
+    pub(crate) fn is_spare_source(&self, address: IpAddr) -> bool {
+        self.tunnel_sources.iter().any(|prefix| prefix.contains(address))
+            && !self.own.contains(&address)
     }
 
     /// The address that packets of this family are tunnelled to, and the one they are tunnelled from:

@@ -11,8 +11,23 @@ use crate::maglev::{MAX_ROWS, is_prime};
 pub const MAX_NAME: usize = 63;
 /// Longest idle time in seconds, 21 days: what the ticks of connection entries tell apart.
 pub(crate) const MAX_IDLE: u32 = 21 * 86_400;
+/// Most names of services: what the table file has room for.
+const MAX_SERVICES: usize = 4096;
 /// Highest node index.
 pub const MAX_NODE: u16 = 1023;
+
+/// Unspecified, loopback, link-local, multicast and reserved addresses: no router forwards packets from
+/// them.
+const NOBODYS: [&str; 8] = [
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/3",
+    "::/128",
+    "::1/128",
+    "fe80::/10",
+    "ff00::/8",
+];
 
 /// What is wrong with the Snapshot; nothing if it can be put in force.
 pub fn problems(snapshot: &Snapshot) -> Vec<String> {
@@ -24,6 +39,10 @@ pub fn problems(snapshot: &Snapshot) -> Vec<String> {
         problems.service(&format!("services[{i}] ({})", service.name), service, snapshot);
     }
     problems.overlaps(&snapshot.services);
+    let names: BTreeSet<_> = snapshot.services.iter().map(|service| &service.name).collect();
+    if names.len() > MAX_SERVICES {
+        problems.add("services", format!("at most {MAX_SERVICES} names"));
+    }
     problems.idle(&snapshot.idle);
     problems.0
 }
@@ -137,6 +156,11 @@ impl Problems {
             }
         }
         for prefix in prefixes {
+            let nobodys = NOBODYS.iter().filter_map(|other| other.parse::<api::Prefix>().ok());
+            if nobodys.into_iter().any(|other| other.overlaps(prefix)) {
+                let problem = format!("{prefix} has addresses that no host can have");
+                self.add("tunnel_sources", problem);
+            }
             let own = snapshot.addresses.iter();
             if !own.map(IpAddr::is_ipv6).any(|ipv6| ipv6 == prefix.address().is_ipv6()) {
                 let problem = format!("{prefix}: there is no own address of its family");

@@ -61,6 +61,8 @@ fn every_problem_of_tunnel_sources_is_reported() {
     for (given, expected) in [
         (&["192.0.2.64/26", "192.0.3.0/24"][..], "tunnel_sources: at most one IPv4 prefix"),
         (&["192.0.2.128/26"], "tunnel_sources: 192.0.2.128/26 has an address of l7-1"),
+        (&["127.0.1.0/24"], "tunnel_sources: 127.0.1.0/24 has addresses that no host can have"),
+        (&["ff05::/16"], "tunnel_sources: ff05::/16 has addresses that no host can have"),
         (&["198.51.100.0/24"], "tunnel_sources: 198.51.100.0/24 overlaps a VIP of service web"),
         (&["2001:db8:1::/48"], "tunnel_sources: 2001:db8:1::/48 overlaps a VIP of service web"),
     ] {
