@@ -6,6 +6,8 @@
 //! same burst that open, close or reset one; what is sent keeps its order.
 
 use packet::Frame;
+use packet::ethernet::{IPV4, IPV6, VLAN};
+use packet::protocol::{TCP, UDP};
 
 use crate::BURST;
 use crate::cells::Cells;
@@ -13,10 +15,10 @@ use crate::connection::Signal;
 use crate::connections::{Asked, At, Chosen, Connections};
 use crate::counters::Counter;
 use crate::flow::{Flow, Words, Words4, Words6};
-use crate::forwarder::{IPV4, IPV6, VLAN, Verdict, Wire};
+use crate::forwarder::{Verdict, Wire};
 use crate::path::{Outer, Path};
 use crate::paths::Paths;
-use crate::plain::{Plain, TCP, UDP, plain4, plain6};
+use crate::plain::{Plain, plain4, plain6};
 use crate::service::{key4, key6};
 use crate::sources::Sources;
 use crate::tables::Tables;
@@ -44,6 +46,24 @@ struct Lane {
     packet: u8,
     traffic_class: u8,
     len: u16,
+}
+
+impl Lane {
+    /// Its packet's place in the burst.
+    #[inline(always)]
+    fn packet(self) -> usize {
+        usize::from(self.packet) % BURST
+    }
+}
+
+/// The places of the bits that are set, lowest first.
+#[inline]
+pub(crate) fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = mask.trailing_zeros() as usize;
+        mask &= mask.checked_sub(1)?;
+        Some(place)
+    })
 }
 
 impl<const W: usize> Family<W> {
@@ -80,24 +100,19 @@ impl Lanes {
         for (i, frame) in frames.iter().enumerate() {
             let (packet, frame_len) = (i as u8, frame.total_len());
             let taken = match wire.ip::<L3, _>(frame) {
-                Some((IPV4, ip)) => {
-                    let plain = plain4::<TCP>(ip, L3, frame_len);
-                    let taken = match plain {
-                        Some(plain) => four.add4(count4, tables, &plain, packet),
-                        None => plain4::<UDP>(ip, L3, frame_len)
-                            .and_then(|plain| four.add4(count4, tables, &plain, packet)),
-                    };
-                    taken.map(|()| count4 += 1)
+                // Each protocol is compiled apart: then it is a constant in hash words and keys.
+                Some((IPV4, ip)) => match plain4::<TCP>(ip, L3, frame_len) {
+                    Some(plain) => four.add4(count4, tables, &plain, packet),
+                    None => plain4::<UDP>(ip, L3, frame_len)
+                        .and_then(|plain| four.add4(count4, tables, &plain, packet)),
                 }
-                Some((IPV6, ip)) => {
-                    let plain = plain6::<TCP>(ip, L3, frame_len);
-                    let taken = match plain {
-                        Some(plain) => six.add6(count6, tables, &plain, packet),
-                        None => plain6::<UDP>(ip, L3, frame_len)
-                            .and_then(|plain| six.add6(count6, tables, &plain, packet)),
-                    };
-                    taken.map(|()| count6 += 1)
+                .map(|()| count4 += 1),
+                Some((IPV6, ip)) => match plain6::<TCP>(ip, L3, frame_len) {
+                    Some(plain) => six.add6(count6, tables, &plain, packet),
+                    None => plain6::<UDP>(ip, L3, frame_len)
+                        .and_then(|plain| six.add6(count6, tables, &plain, packet)),
                 }
+                .map(|()| count6 += 1),
                 Some(_) | None => None,
             };
             if taken.is_none() {
@@ -231,31 +246,27 @@ impl Ways<'_> {
         let hashes = hashes.get(..*count).unwrap_or(hashes);
         let Self { connections, at, paths } = self;
         let mut chosen = [Chosen::NONE; BURST];
-        let mut left = connections.follow(at, hashes, asked, &mut chosen);
-        while left != 0 {
-            let i = left.trailing_zeros() as usize;
-            left &= left - 1;
+        let left = connections.follow(at, hashes, asked, &mut chosen);
+        for i in bits(left) {
             let (service, signal) = asked[i];
             let service = at.tables.services.get(service as usize).ok_or(Counter::NoService);
             let (asked, flow) = (Asked { hash: hashes[i], signal }, || flow(words, i));
             match service.and_then(|service| connections.choose(at, service, asked, flow)) {
                 Ok(node) => chosen[i] = node,
                 Err(reason) => {
-                    verdicts[usize::from(lanes[i].packet) % BURST] = Verdict::Drop(reason)
+                    verdicts[lanes[i].packet()] = Verdict::Drop(reason);
                 }
             }
         }
         let lanes = lanes.get(..*count).unwrap_or(lanes);
-        let mut left = deliver_all::<L3, V6, F>(paths, at.cells, lanes, &chosen, frames, verdicts);
+        let left = deliver_all::<L3, V6, F>(paths, at.cells, lanes, &chosen, frames, verdicts);
         if let Some(sources) = paths.sources() {
             vary_all::<V6, F>(paths, sources, left, lanes, hashes, &chosen, frames);
         }
         let mut too_big = false;
-        while left != 0 {
-            let i = left.trailing_zeros() as usize;
-            left &= left - 1;
-            let Lane { packet, traffic_class, len } = lanes[i];
-            let packet = usize::from(packet) % BURST;
+        for i in bits(left) {
+            let Lane { traffic_class, len, .. } = lanes[i];
+            let packet = lanes[i].packet();
             if let Some(frame) = frames.get_mut(packet)
                 && !chosen[i].is_none()
             {
@@ -283,7 +294,7 @@ fn vary_all<const V6: bool, F: Frame>(
     for (i, ((lane, &hash), chosen)) in lanes.iter().zip(hashes).zip(chosen).enumerate() {
         if left & 1 << i == 0
             && let Some(path) = paths.get(chosen.node, V6)
-            && let Some(frame) = frames.get_mut(usize::from(lane.packet) % BURST)
+            && let Some(frame) = frames.get_mut(lane.packet())
         {
             vary(frame, path, sources, hash);
         }
@@ -304,7 +315,7 @@ fn deliver_all<const L3: usize, const V6: bool, F: Frame>(
     let usual = const { Outer::usual(L3, V6) };
     let mut left = 0;
     for (i, (lane, &Chosen { node, cell })) in lanes.iter().zip(chosen).enumerate() {
-        let packet = usize::from(lane.packet) % BURST;
+        let packet = lane.packet();
         if let Some(frame) = frames.get_mut(packet)
             && let Some(path) = paths.get(node, V6)
             && path.takes(lane.len)

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use packet::Summary;
+use packet::protocol::{ICMP, ICMPV6, TCP, UDP};
 
 use crate::counters::Counter;
 use crate::tables::Tables;
@@ -23,10 +24,6 @@ pub enum Class {
     Other,
 }
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
 const BGP: u16 = 179;
 /// Single hop, echo, multihop, on link aggregates (RFC 5881, 5883, 7130).
 const BFD: [u16; 4] = [3784, 3785, 4784, 6784];

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use packet::Pool;
+use packet::ethernet::VLAN;
 
 use crate::BURST;
-use crate::burst::{Lanes, Ways};
+use crate::burst::{Lanes, Ways, bits};
 use crate::cells::{Cell, Cells};
 use crate::class::Class;
 use crate::connections::{At, Connections};
@@ -138,10 +139,6 @@ impl Wire {
     }
 }
 
-pub(crate) const IPV4: u16 = 0x0800;
-pub(crate) const IPV6: u16 = 0x86dd;
-pub(crate) const VLAN: u16 = 0x8100;
-
 /// One worker's load balancer.
 pub struct Forwarder<P: Pool> {
     pub(crate) connections: Connections,
@@ -239,10 +236,8 @@ impl<P: Pool> Forwarder<P> {
             }
             return;
         };
-        let mut others = self.lanes.fill::<L3, _>(tables, &here.wire, frames);
-        while others != 0 {
-            let packet = others.trailing_zeros() as usize;
-            others &= others - 1;
+        let others = self.lanes.fill::<L3, _>(tables, &here.wire, frames);
+        for packet in bits(others) {
             if let (Some(frame), Some(verdict)) = (frames.get_mut(packet), verdicts.get_mut(packet))
             {
                 *verdict = self.other(here, frame);

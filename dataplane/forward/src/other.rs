@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use packet::ethernet::{ARP, IPV4, IPV6, VLAN};
+use packet::protocol::{ICMP, ICMPV6, TCP, UDP};
 use packet::{Frame, Pool, Summary, Unparsable, summarize};
 
 use crate::burst::deliver;
@@ -11,18 +13,13 @@ use crate::connection::Signal;
 use crate::connections::{Asked, At, Chosen};
 use crate::counters::Counter;
 use crate::flow::Flow;
-use crate::forwarder::{Event, Forwarder, Here, IPV4, IPV6, VLAN, Verdict, Wire};
+use crate::forwarder::{Event, Forwarder, Here, Verdict, Wire};
 use crate::fragment::{Key, Recorded};
 use crate::icmp;
 use crate::path::Path;
-use crate::plain::{TCP, UDP};
 use crate::service::{Destination, Service};
 use crate::tables::Tables;
 use crate::tunnel::{Inner, encapsulate, fragment, vary};
-
-const ARP: u16 = 0x0806;
-const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
 
 /// Where the fragments of a datagram go.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,9 @@
 //!
 //! It refuses whatever is not plain, malformed packets too: [`packet::summarize`] then decides.
 
+use packet::protocol::TCP;
+use packet::tcp::{ACK, FIN, RST, SYN};
+
 use crate::connection::Signal;
 
 /// A plain packet's headers, as they lie in it: numbers are read as little-endian, so nothing is swapped.
@@ -18,9 +21,6 @@ pub(crate) struct Plain<A> {
     pub(crate) traffic_class: u8,
     pub(crate) signal: Signal,
 }
-
-pub(crate) const TCP: u8 = 6;
-pub(crate) const UDP: u8 = 17;
 
 /// The IPv4 packet `ip`, which begins `l3` bytes into a frame of `frame_len` bytes. A packet that
 /// ends before a TCP header without options would is not plain, UDP or not: one check for both.
@@ -100,10 +100,6 @@ impl Signal {
     /// What TCP flags mean to a connection. Nonsense such as SYN with FIN counts as what ends more.
     #[inline]
     pub(crate) fn of_tcp(flags: u8) -> Self {
-        const FIN: u8 = 1;
-        const SYN: u8 = 2;
-        const RST: u8 = 4;
-        const ACK: u8 = 16;
         const SIGNALS: [Signal; 32] = {
             let mut signals = [Signal::Data; 32];
             let mut flags = 0;
@@ -129,6 +125,7 @@ mod tests {
     use std::net::IpAddr;
 
     use packet::build::Ip;
+    use packet::protocol::UDP;
     use packet::{Summary, summarize};
     use proptest::prelude::*;
 
@@ -136,10 +133,6 @@ mod tests {
 
     #[test]
     fn flags_mean_what_ends_more() {
-        const FIN: u8 = 1;
-        const SYN: u8 = 2;
-        const RST: u8 = 4;
-        const ACK: u8 = 16;
         for rest in [0, 8, 32, 64, 128, 0xe8] {
             for (flags, signal) in [
                 (0, Signal::Data),

@@ -4,7 +4,7 @@
 
 mod fragment;
 
-use packet::{Frame, protocol};
+use packet::{Frame, checksum, protocol};
 
 use crate::counters::Counter;
 use crate::path::{Outer, Path};
@@ -62,19 +62,12 @@ pub(crate) fn vary<F: Frame>(frame: &mut F, path: &Path, sources: &Sources, hash
             place.copy_from_slice(&source);
         }
     } else if let (Some(source), Some(header)) = (sources.v4(hash), ip.first_chunk_mut::<20>()) {
-        if !path.checksum_offload() {
-            // RFC 1624: what the source adds to the sum goes, what the new one adds comes.
-            let word = |high, low| u32::from(u16::from_be_bytes([high, low]));
-            let mut sum = word(!header[10], !header[11]);
-            for pair in [12, 14] {
-                sum += word(!header[pair], !header[pair + 1]);
-                sum += word(source[pair - 12], source[pair - 11]);
-            }
-            let sum = (sum & 0xffff) + (sum >> 16);
-            let sum = (sum & 0xffff) + (sum >> 16);
-            header[10..12].copy_from_slice(&(!sum as u16).to_be_bytes());
-        }
         header[12..16].copy_from_slice(&source);
+        if !path.checksum_offload() {
+            header[10..12].fill(0);
+            let checksum = checksum::of(header);
+            header[10..12].copy_from_slice(&checksum.to_be_bytes());
+        }
     }
 }
 
