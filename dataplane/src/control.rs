@@ -16,7 +16,7 @@ use crate::neighbor::Hops;
 use crate::ports::OpenPort;
 use crate::route::Routes;
 use crate::socket::Call;
-use crate::stats::stats;
+use crate::stats::{heartbeats, stats};
 use crate::tables::Force;
 use crate::team::Team;
 use crate::worker::Update;
@@ -52,10 +52,11 @@ pub(crate) struct Capture {
 }
 
 impl Control {
-    /// Serves until told to stop.
-    pub(crate) fn run(&mut self, inbox: &Inbox, stop: &AtomicBool) {
+    /// Serves until told to stop. `turn` is called each time around, several times a second.
+    pub(crate) fn run(&mut self, inbox: &Inbox, stop: &AtomicBool, mut turn: impl FnMut()) {
         let mut hops = Some(&inbox.hops);
         while !stop.load(Relaxed) {
+            turn();
             // A channel whose other end is gone would be ready all the time.
             let never = crossbeam::channel::never();
             select! {
@@ -112,6 +113,7 @@ impl Control {
                 let Self { force, team, ports, routes, capacity, started, .. } = self;
                 Reply::Stats(Box::new(stats(force, team, ports, routes, *capacity, *started)))
             }
+            Request::Heartbeats => Reply::Heartbeats(heartbeats(&self.force, &self.team)),
             Request::Explain(query) => match self.force.tables() {
                 Some(tables) => {
                     let now = Tick::from_boot_ms(boot_millis());

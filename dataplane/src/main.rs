@@ -15,6 +15,7 @@ mod ports;
 mod route;
 mod socket;
 mod stats;
+mod supervisor;
 mod tables;
 mod team;
 mod vlan;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use capsule::{Eal, Lcore};
 use crossbeam::channel::{self, Receiver, Sender};
@@ -40,6 +41,7 @@ use crate::control::{Control, Inbox};
 use crate::neighbor::{Follower, Hops};
 use crate::ports::Opened;
 use crate::route::{Exit, Routes};
+use crate::supervisor::Supervisor;
 use crate::tables::Force;
 use crate::team::Team;
 use crate::worker::{Parts, Shared, Worker};
@@ -188,7 +190,9 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
                 socket::serve(listener, calls_to_main).map_err(|error| with_causes(&error))?;
             go.store(true, Relaxed);
             tracing::info!(workers = threads.len(), "forwarding");
-            control.run(&Inbox { calls, hops, events }, &stop);
+            let mut supervisor = Supervisor::ready();
+            control.run(&Inbox { calls, hops, events }, &stop, || supervisor.turn(Instant::now()));
+            supervisor.stopping();
             drop(server);
             Ok(())
         }

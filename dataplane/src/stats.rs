@@ -1,8 +1,12 @@
 //! Everything that is counted, as control is told of it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 
-use api::{MemberStats, NodeStats, PortStats, ServiceStats, Snapshot, Stats, Traffic, WorkerStats};
+use api::{
+    Heartbeat, Heartbeats, MemberStats, NodeStats, PortStats, ServiceStats, Snapshot, Stats,
+    Traffic, WorkerStats,
+};
 use forward::{Cell, CellNumbers, Counter};
 
 use crate::clock::boot_millis;
@@ -12,6 +16,24 @@ use crate::route::Routes;
 use crate::tables::Force;
 use crate::team::Team;
 use crate::worker::Shared;
+
+/// Whether the workers turn.
+pub(crate) fn heartbeats(force: &Force, team: &Team) -> Heartbeats {
+    let now = boot_millis();
+    Heartbeats {
+        generation: force.tables().map(|tables| tables.generation),
+        workers: team.workers().map(|shared| heartbeat(shared, now)).collect(),
+    }
+}
+
+fn heartbeat(shared: &Shared, now: u64) -> Heartbeat {
+    Heartbeat {
+        cpu: shared.cpu,
+        heartbeat_ms: now.saturating_sub(shared.heartbeat.load(Relaxed)),
+        generation: Some(shared.generation.load(Relaxed))
+            .filter(|&generation| generation != Shared::NO_GENERATION),
+    }
+}
 
 /// All counters, since the process started at `started` (milliseconds since boot).
 pub(crate) fn stats(
@@ -27,14 +49,13 @@ pub(crate) fn stats(
     let workers: Vec<_> = team
         .workers()
         .map(|shared| {
-            use std::sync::atomic::Ordering::Relaxed;
             let count =
                 |&counter: &Counter| (counter.name().to_owned(), shared.counters.get(counter));
+            let Heartbeat { cpu, heartbeat_ms, generation } = heartbeat(shared, now);
             WorkerStats {
-                cpu: shared.cpu,
-                heartbeat_ms: now.saturating_sub(shared.heartbeat.load(Relaxed)),
-                generation: Some(shared.generation.load(Relaxed))
-                    .filter(|&generation| generation != Shared::NO_GENERATION),
+                cpu,
+                heartbeat_ms,
+                generation,
                 connections: shared.connections.load(Relaxed),
                 capacity,
                 counters: Counter::ALL.iter().map(count).collect(),
@@ -89,7 +110,9 @@ fn services(snapshot: &Snapshot, force: &Force, traffic: &ByPair) -> Vec<Service
     let Some(tables) = force.tables() else { return Vec::new() };
     let mut stats: Vec<ServiceStats> = Vec::new();
     for (service, built) in snapshot.services.iter().zip(&tables.services) {
-        let place = stats.iter().position(|s| s.name == service.name).unwrap_or_else(|| {
+        // Groups of VIPs of one service share an entry.
+        let known = stats.iter().rposition(|s| s.name == service.name);
+        let place = known.unwrap_or_else(|| {
             stats.push(ServiceStats { name: service.name.clone(), ..ServiceStats::default() });
             stats.len() - 1
         });
@@ -99,8 +122,13 @@ fn services(snapshot: &Snapshot, force: &Force, traffic: &ByPair) -> Vec<Service
         }
         for member in &service.nodes {
             let Some(node) = tables.node(member.node) else { continue };
-            match entry.nodes.iter_mut().find(|m| m.node == node.name) {
-                Some(known) => known.states.push(member.state),
+            // Nobody is named twice in one group: in the first one there is nobody to be found.
+            let before = match known {
+                Some(_) => entry.nodes.iter_mut().find(|m| m.node == node.name),
+                None => None,
+            };
+            match before {
+                Some(before) => before.states.push(member.state),
                 None => entry.nodes.push(MemberStats {
                     node: node.name.clone(),
                     states: vec![member.state],
@@ -108,17 +136,22 @@ fn services(snapshot: &Snapshot, force: &Force, traffic: &ByPair) -> Vec<Service
                 }),
             }
         }
-        entry.total = sum(traffic.iter().filter(|((s, _), _)| *s == built.index).map(|(_, &t)| t));
+        let all_nodes = (built.index, u16::MIN)..=(built.index, u16::MAX);
+        entry.total = sum(traffic.range(all_nodes).map(|(_, &traffic)| traffic));
     }
     stats
 }
 
 fn nodes(snapshot: &Snapshot, routes: &Routes, traffic: &ByPair) -> Vec<NodeStats> {
+    let mut by_node: BTreeMap<u16, Vec<Traffic>> = BTreeMap::new();
+    for (&(_, node), &traffic) in traffic {
+        by_node.entry(node).or_default().push(traffic);
+    }
     let stats = |node: &api::Node| NodeStats {
         name: node.name.clone(),
         index: node.index,
         reachable: node.addresses.iter().map(|&a| routes.is_reachable(a)).collect(),
-        traffic: sum(traffic.iter().filter(|((_, n), _)| *n == node.index).map(|(_, &t)| t)),
+        traffic: sum(by_node.get(&node.index).into_iter().flatten().copied()),
     };
     snapshot.nodes.iter().map(stats).collect()
 }

@@ -19,9 +19,13 @@ mod stats;
 
 pub use key::{BadHashKey, HashKey};
 pub use prefix::{BadPrefix, Prefix};
-pub use reply::{Captured, Explanation, Flow, Flows, Greeting, InForce, Reply, Tuple, Whereabouts};
+pub use reply::{
+    Captured, Explanation, Flow, Flows, Greeting, Heartbeat, Heartbeats, InForce, Reply, Tuple,
+    Whereabouts,
+};
 pub use request::{
     Apply, BadRequest, CaptureFilter, ExplainQuery, FlowsQuery, MAX_CAPTURE, MAX_PAGE, Request,
+    apply_line,
 };
 pub use snapshot::{
     Hash, IdleTimes, Limits, Member, Node, Ports, ProbePorts, Protocol, Rate, Release, Service,

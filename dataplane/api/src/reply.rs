@@ -25,6 +25,8 @@ pub enum Reply {
     },
     /// To `stats`.
     Stats(Box<Stats>),
+    /// To `heartbeats`.
+    Heartbeats(Heartbeats),
     /// To `explain`.
     Explain(Box<Explanation>),
     /// To `flows`.
@@ -62,6 +64,26 @@ pub struct InForce {
     pub snapshot: Snapshot,
     /// Tells whether two nodes have the same key, without telling the key.
     pub key_fingerprint: String,
+}
+
+/// Whether the workers turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeats {
+    /// Generation in force; absent before the first Snapshot.
+    pub generation: Option<u64>,
+    /// Each worker.
+    pub workers: Vec<Heartbeat>,
+}
+
+/// A worker's sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// CPU it is pinned to.
+    pub cpu: usize,
+    /// Milliseconds since it last turned its loop. Fresh also while it sleeps.
+    pub heartbeat_ms: u64,
+    /// Generation it runs with; absent before its first Snapshot.
+    pub generation: Option<u64>,
 }
 
 /// Where a flow goes, and why.

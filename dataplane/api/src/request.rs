@@ -21,6 +21,8 @@ pub enum Request {
     Apply(Box<Apply>),
     /// Counters of everything.
     Stats,
+    /// Whether the workers turn: little, for a watchdog.
+    Heartbeats,
     /// Where a flow goes, and why.
     Explain(ExplainQuery),
     /// The connections that are known, page by page.
@@ -118,25 +120,28 @@ pub enum BadRequest {
     /// No request, or more than one.
     #[error(
         "a line is one of {{\"hello\": {{}}}}, {{\"snapshot\": {{}}}}, \
-         {{\"apply\": SNAPSHOT, \"force\": false}}, {{\"stats\": {{}}}}, {{\"explain\": FLOW}}, \
+         {{\"apply\": SNAPSHOT, \"force\": false}}, {{\"stats\": {{}}}}, {{\"heartbeats\": {{}}}}, {{\"explain\": FLOW}}, \
          {{\"flows\": {{}}}}, {{\"capture\": {{}}}}"
     )]
     NotOne,
 }
 
-#[derive(Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Line {
+/// `S` is the Snapshot, or a reference to it: it is large.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<S> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hello: Option<Empty>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot: Option<Empty>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    apply: Option<Snapshot>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    apply: Option<S>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     force: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stats: Option<Empty>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeats: Option<Empty>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<ExplainQuery>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,8 +160,9 @@ impl Request {
     /// # Errors
     /// It is not JSON, has unknown keys, or is not exactly one request.
     pub fn parse(line: &str) -> Result<Self, BadRequest> {
-        let line: Line = serde_json::from_str(line)?;
-        let Line { hello, snapshot, apply, force, stats, explain, flows, capture } = line;
+        let line: Line<Snapshot> = serde_json::from_str(line)?;
+        let Line { hello, snapshot, apply, force, stats, heartbeats, explain, flows, capture } =
+            line;
         if force && apply.is_none() {
             return Err(BadRequest::NotOne);
         }
@@ -165,6 +171,7 @@ impl Request {
             snapshot.map(|_| Self::Snapshot),
             apply.map(|snapshot| Self::Apply(Box::new(Apply { snapshot, force }))),
             stats.map(|_| Self::Stats),
+            heartbeats.map(|_| Self::Heartbeats),
             explain.map(Self::Explain),
             flows.map(Self::Flows),
             capture.map(Self::Capture),
@@ -179,20 +186,41 @@ impl Request {
 
     /// The line that says it, without its newline.
     pub fn to_line(&self) -> String {
-        let mut line = Line::default();
-        match self.clone() {
+        let mut line = Line::EMPTY;
+        match self {
             Self::Hello => line.hello = Some(Empty {}),
             Self::Snapshot => line.snapshot = Some(Empty {}),
-            Self::Apply(apply) => {
-                line.force = apply.force;
-                line.apply = Some(apply.snapshot);
-            }
+            Self::Apply(apply) => return apply_line(&apply.snapshot, apply.force),
             Self::Stats => line.stats = Some(Empty {}),
-            Self::Explain(query) => line.explain = Some(query),
-            Self::Flows(query) => line.flows = Some(query),
-            Self::Capture(filter) => line.capture = Some(filter),
+            Self::Heartbeats => line.heartbeats = Some(Empty {}),
+            Self::Explain(query) => line.explain = Some(*query),
+            Self::Flows(query) => line.flows = Some(query.clone()),
+            Self::Capture(filter) => line.capture = Some(filter.clone()),
         }
-        serde_json::to_string(&line).expect("a request has no map with keys that are not strings")
+        line.to_text()
+    }
+}
+
+/// The line of [`Request::Apply`] for a Snapshot that stays where it is.
+pub fn apply_line(snapshot: &Snapshot, force: bool) -> String {
+    Line { apply: Some(snapshot), force, ..Line::EMPTY }.to_text()
+}
+
+impl Line<&Snapshot> {
+    const EMPTY: Self = Self {
+        hello: None,
+        snapshot: None,
+        apply: None,
+        force: false,
+        stats: None,
+        heartbeats: None,
+        explain: None,
+        flows: None,
+        capture: None,
+    };
+
+    fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("a request has no map with keys that are not strings")
     }
 }
 
@@ -223,6 +251,7 @@ mod tests {
             Request::Snapshot,
             Request::Apply(Box::new(Apply { snapshot, force: true })),
             Request::Stats,
+            Request::Heartbeats,
             Request::Flows(FlowsQuery::default()),
             Request::Capture(CaptureFilter { dropped: true, ..CaptureFilter::default() }),
         ] {

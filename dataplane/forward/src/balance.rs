@@ -1,5 +1,8 @@
 use std::sync::Arc;
 
+use ahash::RandomState;
+use hashbrown::HashMap;
+
 use crate::hash::Hasher;
 use crate::maglev::{Changes, Maglev};
 use crate::tick::Tick;
@@ -19,18 +22,26 @@ pub struct Balance {
 pub(crate) struct Key {
     rows: u32,
     /// Name, index, weight of every node that takes new flows, in the order of names.
-    nodes: Vec<(String, u16, u16)>,
+    nodes: Vec<(Arc<str>, u16, u16)>,
+}
+
+/// Names of nodes by index, which the keys of all services share.
+pub(crate) type Names = HashMap<u16, Arc<str>, RandomState>;
+
+/// Of these nodes.
+pub(crate) fn names(nodes: &[api::Node]) -> Names {
+    nodes.iter().map(|node| (node.index, node.name.as_str().into())).collect()
 }
 
 impl Key {
-    pub(crate) fn of(service: &api::Service, nodes: &[api::Node]) -> Self {
+    /// Of a service, and the names of nodes by index.
+    pub(crate) fn of(service: &api::Service, names: &Names) -> Self {
         let mut takers: Vec<_> = service
             .nodes
             .iter()
             .filter(|member| member.state == api::State::Up && member.weight > 0)
             .filter_map(|member| {
-                let node = nodes.iter().find(|node| node.index == member.node)?;
-                Some((node.name.clone(), member.node, member.weight))
+                Some((names.get(&member.node)?.clone(), member.node, member.weight))
             })
             .collect();
         takers.sort_unstable();
@@ -41,7 +52,7 @@ impl Key {
 impl Key {
     /// The Maglev table of these nodes. `None` if nobody takes new flows.
     pub(crate) fn maglev(&self, hasher: &Hasher) -> Option<Arc<Maglev>> {
-        let nodes: Vec<_> = self.nodes.iter().map(|(n, i, w)| (n.as_str(), *i, *w)).collect();
+        let nodes: Vec<_> = self.nodes.iter().map(|(n, i, w)| (&**n, *i, *w)).collect();
         Maglev::build(hasher, self.rows, &nodes).map(Arc::new)
     }
 }
@@ -108,7 +119,7 @@ mod tests {
                 release: api::Release::Never,
             })
             .collect();
-        Key::of(&service, &nodes)
+        Key::of(&service, &names(&nodes))
     }
 
     fn up(members: &[u16]) -> Key {

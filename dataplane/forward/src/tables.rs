@@ -7,7 +7,7 @@ use ahash::RandomState;
 use api::{HashKey, Release, Snapshot, State};
 use hashbrown::HashMap;
 
-use crate::balance::{Balance, Key};
+use crate::balance::{Balance, Key, names};
 use crate::cells::{Cell, CellNumbers};
 use crate::connection::{Idle, Kind};
 use crate::hash::Hasher;
@@ -86,12 +86,13 @@ impl Tables {
         let hasher = Hasher::new(key.bytes());
         let previous = previous.filter(|p| p.hasher.fingerprint() == hasher.fingerprint());
         let mut balances = Balances::new(previous);
+        let names = names(&snapshot.nodes);
         let mut services = Vec::with_capacity(snapshot.services.len());
         for service in &snapshot.services {
             let index = (numbers.service)(&service.name).ok_or_else(|| {
                 vec![format!("service {}: there are too many services", service.name)]
             })?;
-            let key = Key::of(service, &snapshot.nodes);
+            let key = Key::of(service, &names);
             let before = previous.and_then(|previous| previous.balance_before(service));
             let balance = balances.balance(key, before, &hasher, now);
             services.push(build(service, index, balance, numbers.cells));

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
+use ahash::RandomState;
+use hashbrown::HashMap;
 use thiserror::Error;
 
 use crate::Tick;
@@ -27,6 +29,10 @@ const LOCK: &str = "connections.lock";
 #[derive(Debug)]
 pub struct TableFile {
     header: Header,
+    /// The services of the header, by index: it is read once, as a Snapshot may ask for thousands.
+    services: Vec<Option<String>>,
+    /// Their indices.
+    by_name: HashMap<String, u16, RandomState>,
     views: Vec<View>,
 }
 
@@ -173,7 +179,11 @@ impl TableFile {
 
     fn opened(store: Store, outcome: Outcome) -> Opened {
         let views = store.tables.iter().map(Table::view).collect();
-        Opened { file: Self { header: store.header, views }, tables: store.tables, outcome }
+        let header = store.header;
+        let services: Vec<_> = (0..SERVICES).map(|index| name(&header.services, index)).collect();
+        let named = services.iter().zip(0_u16..);
+        let by_name = named.filter_map(|(name, index)| Some((name.clone()?, index))).collect();
+        Opened { file: Self { header, services, by_name, views }, tables: store.tables, outcome }
     }
 
     /// A reader of each worker's table.
@@ -205,7 +215,7 @@ impl TableFile {
 
     /// The service that an index stands for.
     pub fn service_name(&self, index: u16) -> Option<String> {
-        name(&self.header.services, index.into())
+        self.services.get(usize::from(index))?.clone()
     }
 
     /// The index of a service: the one it has, or a free one.
@@ -221,20 +231,23 @@ impl TableFile {
         current: impl Fn(&str) -> bool,
     ) -> Result<u16, NameError> {
         check_length(name)?;
-        let names: Vec<_> = (0..SERVICES as u16).map(|index| self.service_name(index)).collect();
-        if let Some(index) = names.iter().position(|known| known.as_deref() == Some(name)) {
-            return Ok(index as u16);
+        if let Some(&index) = self.by_name.get(name) {
+            return Ok(index);
         }
-        let free = match names.iter().position(Option::is_none) {
+        let free = match self.services.iter().position(Option::is_none) {
             Some(index) => index,
             None => {
                 let held = self.held_services();
                 (0..SERVICES)
-                    .find(|&i| !held[i] && !names[i].as_deref().is_some_and(&current))
+                    .find(|&i| !held[i] && !self.services[i].as_deref().is_some_and(&current))
                     .ok_or(NameError::Full)?
             }
         };
         set_name(&self.header.services, free, name);
+        if let Some(before) = self.services[free].replace(name.into()) {
+            self.by_name.remove(&before);
+        }
+        self.by_name.insert(name.into(), free as u16);
         Ok(free as u16)
     }
 
