@@ -1,0 +1,107 @@
+//! The whole document: text to tables, tables to entries, entries to a [`Config`].
+
+use toml::de::DeTable;
+
+use crate::place::{Findings, Place};
+use crate::problem::{Finding, Problems};
+use crate::secret::Secrets;
+use crate::settings::Config;
+use crate::table::Table;
+use crate::whole::{self, Entries};
+use crate::{l4, l7, router, service, site};
+
+/// Tables of tiers that this release does not have.
+const LATER: [&str; 6] = ["bgp", "pool", "frontend", "dns", "resolver", "zone"];
+
+impl Config {
+    /// The configuration that `text` is, with what `secrets` it names.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it. Where the text is not even TOML, only that is told, as nothing
+    /// can be said of the rest.
+    pub fn parse(text: &str, secrets: &dyn Secrets) -> Result<Self, Problems> {
+        let document = document(text)?;
+        let findings = Findings::default();
+        let root = Table::new(Some(&document), Place::root(), &findings);
+        let config = read(root, &findings, secrets);
+        match findings.into_problems(text) {
+            Some(problems) => Err(problems),
+            None => Ok(config),
+        }
+    }
+}
+
+/// The tables of a text.
+///
+/// The parser goes on after an error, and may then take the rest of a line for something else: one
+/// error a line is told.
+pub(crate) fn document(text: &str) -> Result<DeTable<'_>, Problems> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut errors: Vec<_> =
+        errors.iter().map(|e| (e.span().map_or(0, |span| span.start), e.message())).collect();
+    errors.sort_unstable();
+    let mut next_line = 0;
+    errors.retain(|(offset, _)| {
+        let first = *offset >= next_line;
+        if first {
+            let rest = text.as_bytes().get(*offset..).unwrap_or_default();
+            let length = rest.iter().position(|byte| *byte == b'\n');
+            next_line = length.map_or(usize::MAX, |length| offset + length + 1);
+        }
+        first
+    });
+    let finding = |(offset, message): (usize, &str)| {
+        let text = format!("this is not TOML: {message}");
+        Finding { offset, path: String::new(), text }
+    };
+    match Problems::of(text, errors.into_iter().map(finding).collect()) {
+        Some(problems) => Err(problems),
+        None => Ok(document.into_inner()),
+    }
+}
+
+/// Reads every table. What comes out is whole only if nothing was found.
+fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Config {
+    let site = root.demand("site").and_then(|value| value.table());
+    // Without `[site]` an empty one is read in its place, and its problems forgotten: one is enough.
+    let spare = Findings::default();
+    let site = site.unwrap_or_else(|| Table::new(None, Place::root(), &spare));
+    let (site, defaults) = site::read(site, secrets);
+
+    let l4 = entries(&mut root, "l4", l4::read);
+    let l7 = entries(&mut root, "l7", l7::read);
+    let nodes: Vec<_> = l7.iter().map(l7::Entry::node).collect();
+    let routers = entries(&mut root, "router", router::read);
+    let services = entries(&mut root, "service", |table, position| {
+        service::read(table, position, &nodes, defaults)
+    });
+    root.refuse(&LATER, "this release has no such tier: leave it out");
+    root.finish();
+
+    let entries = Entries { l4, l7, routers, services };
+    whole::check(&entries, findings);
+    Config {
+        site,
+        routers: entries.routers.iter().map(router::Entry::router).collect(),
+        l4: entries.l4.iter().map(l4::Entry::node).collect(),
+        l7: nodes,
+        services: entries.services.into_iter().map(|entry| entry.service).collect(),
+    }
+}
+
+/// The entries of one kind: `[[l4]]`.
+fn entries<'a, T>(
+    root: &mut Table<'a>,
+    key: &'static str,
+    read: impl Fn(Table<'a>, usize) -> T,
+) -> Vec<T> {
+    let Some(value) = root.take(key) else { return Vec::new() };
+    if value.raw().is_table() {
+        value.problem(format!("this is one of a list: write [[{key}]]"));
+        return Vec::new();
+    }
+    let elements = value.elements().unwrap_or_default();
+    let tables = (1..).zip(&elements).filter_map(|(i, value)| Some((i, value.table()?)));
+    tables.map(|(position, table)| read(table, position)).collect()
+}
