@@ -1,0 +1,25 @@
+//! What is said to palier-control: plain serde types, nothing else.
+//!
+//! Two doors, one manner: a JSON request a line, a JSON reply a line, in order. [`Request`] comes by
+//! the admin socket from `palierctl`; [`PeerRequest`] by mutual TLS from the site's other nodes.
+//!
+//! ```sh
+//! echo '{"status": {}}' | socat - UNIX-CONNECT:/run/palier/control-l4.sock
+//! ```
+
+mod peer;
+mod request;
+mod state;
+mod status;
+
+pub use peer::{PeerReply, PeerRequest, PeerStatus, Table};
+pub use request::{Change, Failed, Reply, Request};
+pub use state::{Entry, States};
+pub use status::{
+    CheckStatus, DataplaneStatus, Effective, FileStatus, GateStatus, MemberStatus, NodeStatus,
+    Refusal, ServiceStatus, Status, VipStatus,
+};
+
+/// Version of both protocols. It rises when a message changes in a way that the other side would
+/// misread.
+pub const VERSION: u32 = 1;
