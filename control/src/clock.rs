@@ -1,0 +1,20 @@
+//! The two clocks: one for durations and the dataplane, one for people.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::time::{ClockId, clock_gettime};
+
+/// CLOCK_BOOTTIME: counts sleep, and is common to control and the dataplane.
+pub fn boot() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has this clock").into()
+}
+
+/// Milliseconds since 1970.
+pub fn unix_ms() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Whole milliseconds.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,278 @@
+//! Programs that operators want run when a family of a service comes into quorum, or loses it.
+//!
+//! Each has a line of its own: its hooks run one after another, and a slow one delays no other's.
+//! What changed to and fro while one ran is not run: the last state counts.
+
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use api::Prefix;
+use config::Service;
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How long a hook may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How much of what it prints is looked at.
+const OUTPUT: u64 = 4096;
+
+/// A family of a service's VIPs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// Whether a VIP is of it.
+    pub fn has(self, vip: &Prefix) -> bool {
+        match self {
+            Self::V4 => vip.address().is_ipv4(),
+            Self::V6 => vip.address().is_ipv6(),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "ipv4",
+            Self::V6 => "ipv6",
+        }
+    }
+}
+
+/// The lines of all services and families.
+#[derive(Debug, Default)]
+pub struct Hooks {
+    lines: HashMap<(String, Family), Line>,
+    failed: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Line {
+    wanted: watch::Sender<Option<Job>>,
+    task: JoinHandle<()>,
+}
+
+/// A hook to be run, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Job {
+    quorum: bool,
+    argv: Option<Vec<String>>,
+    service: String,
+    family: Family,
+    vips: String,
+}
+
+impl Hooks {
+    /// Says whether all VIPs of a family have their quorum. The hook runs if that is new; also the
+    /// first time, when nobody knows what an earlier run of this program has left behind.
+    pub fn set(&mut self, service: &Service, family: Family, quorum: bool) {
+        if service.on_quorum_up.is_none() && service.on_quorum_down.is_none() {
+            return;
+        }
+        let argv = if quorum { &service.on_quorum_up } else { &service.on_quorum_down };
+        let vips = service.vips.iter().filter(|vip| family.has(vip)).map(Prefix::to_string);
+        let job = Job {
+            quorum,
+            argv: argv.clone(),
+            service: service.name.clone(),
+            family,
+            vips: vips.collect::<Vec<_>>().join(" "),
+        };
+        let line = self.lines.entry((service.name.clone(), family)).or_insert_with(|| {
+            let (wanted, jobs) = watch::channel(None);
+            Line { wanted, task: tokio::spawn(work(jobs, self.failed.clone())) }
+        });
+        line.wanted.send_if_modified(|last| {
+            let news = last.as_ref().is_none_or(|last| last.quorum != quorum);
+            *last = Some(job);
+            news
+        });
+    }
+
+    /// Forgets services that are gone: what their hooks were, nobody knows any more.
+    pub fn retain(&mut self, services: &[Service]) {
+        self.lines.retain(|(name, _), _| services.iter().any(|service| service.name == *name));
+    }
+
+    /// Hooks that could not be run, failed or took too long.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
+    }
+
+    /// Waits until all that was said is done.
+    pub async fn finish(self) {
+        for Line { wanted, task } in self.lines.into_values() {
+            drop(wanted);
+            // A hook that panicked was told of.
+            let _ = task.await;
+        }
+    }
+}
+
+async fn work(mut jobs: watch::Receiver<Option<Job>>, failed: Arc<AtomicU64>) {
+    while jobs.changed().await.is_ok() {
+        let Some(job) = jobs.borrow_and_update().clone() else { continue };
+        let Some(argv) = &job.argv else { continue };
+        let Job { service, family, quorum, .. } = &job;
+        match run(argv, &job).await {
+            Ok(()) => tracing::info!(service, ?family, quorum, hook = argv[0], "hook run"),
+            Err(why) => {
+                failed.fetch_add(1, Relaxed);
+                tracing::error!(service, ?family, quorum, hook = argv[0], why, "hook failed");
+            }
+        }
+    }
+}
+
+async fn run(argv: &[String], job: &Job) -> Result<(), String> {
+    let [program, arguments @ ..] = argv else { return Ok(()) };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("PALIER_SERVICE", &job.service)
+        .env("PALIER_VIPS", &job.vips)
+        .env("PALIER_FAMILY", job.family.name())
+        .env("PALIER_QUORUM", if job.quorum { "up" } else { "down" })
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let mut said = Vec::new();
+    let group = child.id();
+    let mut stderr = child.stderr.take().expect("it is piped").take(OUTPUT);
+    let ended = timeout(LIMIT, async {
+        // What it says beyond that goes nowhere: the pipe is closed.
+        let _ = stderr.read_to_end(&mut said).await;
+        drop(stderr);
+        child.wait().await
+    })
+    .await;
+    match ended {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => {
+            let said = String::from_utf8_lossy(&said);
+            Err(format!("{status}: {}", said.lines().next().unwrap_or("it said nothing")))
+        }
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => {
+            kill_group(group);
+            Err(format!("it did not end within {LIMIT:?}"))
+        }
+    }
+}
+
+/// Ends a child and its children.
+fn kill_group(leader: Option<u32>) {
+    if let Some(leader) = leader.and_then(|pid| i32::try_from(pid).ok()) {
+        // It may be gone.
+        let _ = nix::sys::signal::killpg(
+            nix::unistd::Pid::from_raw(leader),
+            nix::sys::signal::Signal::SIGKILL,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::QuorumLoss;
+
+    use super::*;
+
+    fn service(up: &str, down: &str) -> Service {
+        let sh = |script: &str| Some(vec!["/bin/sh".into(), "-c".into(), script.into()]);
+        Service {
+            name: "web".into(),
+            vips: vec!["198.51.100.1".parse().unwrap()],
+            protocol: api::Protocol::Tcp,
+            ports: api::Ports::List(vec![80]),
+            hash: api::Hash::FiveTuple,
+            rows: 65_537,
+            track: true,
+            allow: vec![],
+            deny: vec![],
+            source_limit: None,
+            answer_unknown: false,
+            nodes: vec![],
+            checks: vec![],
+            quorum: 1,
+            hysteresis: 0,
+            on_quorum_loss: QuorumLoss::Withdraw,
+            alpha: true,
+            omega: true,
+            on_quorum_up: sh(up),
+            on_quorum_down: sh(down),
+            down_hold: None,
+            drain_timeout: Duration::from_secs(60),
+        }
+    }
+
+    #[tokio::test]
+    async fn hooks_run_on_the_edges_and_are_told_what_happened() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let script = format!(
+            "echo $PALIER_SERVICE $PALIER_VIPS $PALIER_FAMILY $PALIER_QUORUM >> {}",
+            log.display()
+        );
+        let service = service(&script, &script);
+        let mut hooks = Hooks::default();
+        let text = || std::fs::read_to_string(&log).unwrap_or_default();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let mut wanted = String::new();
+        for quorum in [false, false, true, true, false] {
+            hooks.set(&service, Family::V4, quorum);
+            let line = format!("web 198.51.100.1 ipv4 {}\n", if quorum { "up" } else { "down" });
+            if !wanted.ends_with(&line) {
+                wanted += &line;
+            }
+            while text() != wanted {
+                assert!(std::time::Instant::now() < deadline, "{}", text());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        assert_eq!(hooks.failed(), 0);
+        hooks.finish().await;
+        assert_eq!(text(), wanted);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hook_that_fails_or_hangs_is_counted_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let hang = format!("sleep 1000 & echo $! > {}; wait", pid.display());
+        let service = service("exit 3", &hang);
+        let mut hooks = Hooks::default();
+        hooks.set(&service, Family::V4, true);
+        while hooks.failed() < 1 {
+            tokio::task::yield_now().await;
+        }
+        hooks.set(&service, Family::V4, false);
+        // Time stands still until the script has come so far.
+        while !std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')) {
+            tokio::task::yield_now().await;
+        }
+        let failed = hooks.failed.clone();
+        hooks.finish().await;
+        assert_eq!(failed.load(Relaxed), 2);
+        let sleeper = std::fs::read_to_string(&pid).unwrap();
+        let stat = format!("/proc/{}/stat", sleeper.trim());
+        // Killed; a zombie until whoever inherits it has waited for it.
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            std::thread::yield_now();
+        }
+    }
+}

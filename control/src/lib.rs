@@ -1,0 +1,23 @@
+//! palier-control: everything of a node that may wait.
+//!
+//! A change takes one straight line: site text -> [`config::Config`] -> [`plan::Plan`] -> a whole
+//! Snapshot -> [`dataplane::link`]. A probe's verdict ([`health::monitor`]) and an operator's word
+//! ([`states`]) enter that line at the plan; [`steer`] is the loop that walks it.
+
+pub mod admin;
+pub mod aim;
+pub mod args;
+pub mod clock;
+pub mod dataplane;
+pub mod gate;
+pub mod hooks;
+pub mod log;
+pub mod notify;
+pub mod peer;
+pub mod peers;
+pub mod plan;
+pub mod reload;
+pub mod site;
+pub mod states;
+pub mod steer;
+pub mod watch;

@@ -1,0 +1,206 @@
+//! This node among the site's others: what it tells them, and what it makes of what they tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use admin::{NodeStatus, PeerStatus, States};
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::{millis, unix_ms};
+use crate::peer::{
+    Counter, Counters, Directory, Gossip, Heard, Identity, IdentityError, Limits, ListenError,
+    Listener, Node, Pace, Persistence, Server, differences, serve,
+};
+use crate::site::Site;
+use crate::states::{Store, Trust};
+
+/// How long before a certificate ends an alarm says so: two weeks.
+const RENEW: std::time::Duration = std::time::Duration::from_hours(14 * 24);
+
+/// Why this node cannot speak with the others.
+#[derive(Debug, Error)]
+pub enum PeersError {
+    /// Its certificate.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Its port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+/// What others are told, and who takes in what they say.
+#[derive(Debug)]
+pub struct Voice {
+    store: Arc<Store>,
+    said: Mutex<Said>,
+    learned: mpsc::UnboundedSender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    status: PeerStatus,
+    /// Names of all nodes of the site.
+    known: BTreeSet<String>,
+}
+
+impl Node for Voice {
+    fn status(&self) -> PeerStatus {
+        let status = self.said.lock().status.clone();
+        PeerStatus { states: self.store.states(), ..status }
+    }
+
+    fn learn(&self, from: &str, states: &States) {
+        let merged = {
+            let said = self.said.lock();
+            self.store.merge(states, &Trust { known: &said.known, now_ms: unix_ms() })
+        };
+        for (node, reason) in &merged.refused {
+            tracing::warn!(from, node, %reason, "a node state was not taken over");
+        }
+        if !merged.changed.is_empty() {
+            tracing::info!(from, nodes = ?merged.changed, "node states learned");
+            // Nobody listens once the process stops.
+            let _ = self.learned.send(());
+        }
+    }
+}
+
+/// The other L4 nodes, as far as the site file lets them speak with this one.
+#[derive(Debug)]
+pub struct Peers {
+    voice: Arc<Voice>,
+    identity: Arc<Identity>,
+    directory: watch::Sender<Arc<Directory>>,
+    /// Asks them.
+    pub gossip: Arc<Gossip<Voice>>,
+    heard: watch::Receiver<BTreeMap<String, Heard>>,
+    lasting: BTreeMap<String, Persistence>,
+    counters: Arc<Counters>,
+}
+
+impl Peers {
+    /// Listens and asks from now on; nothing if the file has no `peer_port`. `learned` is told when
+    /// node states came from another node.
+    ///
+    /// # Errors
+    /// The certificate or the port cannot be used.
+    pub fn start(
+        site: &Site,
+        store: Arc<Store>,
+        learned: mpsc::UnboundedSender<()>,
+    ) -> Result<Option<Self>, PeersError> {
+        let own = site.own();
+        let (Some(peering), Some(directory)) =
+            (&site.config.site.peering, Directory::of(&site.config, &own.name))
+        else {
+            return Ok(None);
+        };
+        let identity = Arc::new(Identity::load(peering, &own.name)?);
+        let addresses: Vec<_> =
+            own.addresses.iter().map(|&address| SocketAddr::new(address, peering.port)).collect();
+        let listener = Listener::bind(&addresses)?;
+        let voice = Arc::new(Voice { store, said: Mutex::default(), learned });
+        let counters = Arc::new(Counters::default());
+        let (directory, seen) = watch::channel(Arc::new(directory));
+        let server = Server {
+            identity: identity.clone(),
+            directory: seen.clone(),
+            node: voice.clone(),
+            limits: Limits::default(),
+            counters: counters.clone(),
+        };
+        tokio::spawn(serve(listener, server));
+        let gossip =
+            Gossip::new(identity.clone(), seen, voice.clone(), counters.clone(), Pace::default());
+        tokio::spawn(gossip.clone().run());
+        let heard = gossip.heard();
+        let lasting = BTreeMap::new();
+        Ok(Some(Self { voice, identity, directory, gossip, heard, lasting, counters }))
+    }
+
+    /// Another site file is in force.
+    pub fn follow(&self, site: &Site) {
+        if let Some(directory) = Directory::of(&site.config, &site.own().name) {
+            self.directory.send_replace(Arc::new(directory));
+        }
+    }
+
+    /// Reads the certificate again: it may have been renewed.
+    ///
+    /// # Errors
+    /// What is wrong with the new one; the old one stays in use.
+    pub fn renew(&self) -> Result<(), IdentityError> {
+        self.identity.reload()
+    }
+
+    /// What others are told from now on; node states apart, which are the store's.
+    pub fn tell(&self, site: &Site, status: PeerStatus) {
+        let l4 = site.config.l4.iter().map(|node| node.name.clone());
+        let known = l4.chain(site.config.l7.iter().map(|node| node.name.clone())).collect();
+        *self.voice.said.lock() = Said { status, known };
+    }
+
+    /// Remembers which differences last.
+    pub fn compare(&mut self) {
+        let mine = self.voice.status();
+        let now = Instant::now();
+        let heard = self.heard.borrow_and_update();
+        self.lasting.retain(|name, _| heard.contains_key(name));
+        for (name, heard) in heard.iter() {
+            if let Some((theirs, _)) = &heard.status {
+                let lasting = self.lasting.entry(name.clone()).or_default();
+                lasting.observe(&differences(&mine, theirs), now);
+            }
+        }
+    }
+
+    /// Waits until another node was heard of.
+    pub async fn changed(&mut self) {
+        // The sender lives as long as the gossip, which is ours.
+        let _ = self.heard.changed().await;
+    }
+
+    /// Puts what is known of other L4 nodes into a status.
+    pub fn describe(&self, nodes: &mut [NodeStatus]) {
+        let mine = self.voice.status();
+        let (heard, now) = (self.heard.borrow(), Instant::now());
+        for node in nodes {
+            if self.directory.borrow().peer(&node.name).is_none() {
+                continue;
+            }
+            let Some(heard) = heard.get(&node.name) else {
+                node.peer_error = Some("not asked yet".into());
+                continue;
+            };
+            node.peer_error.clone_from(&heard.error);
+            let Some((theirs, at)) = &heard.status else { continue };
+            node.peer_age_ms = Some(millis(now.saturating_duration_since(*at)));
+            node.peer = Some(PeerStatus::clone(theirs));
+            let mut lasting = self.lasting.get(&node.name).cloned().unwrap_or_default();
+            node.differences = lasting.observe(&differences(&mine, theirs), now);
+        }
+    }
+
+    /// What an operator should know of the certificate.
+    pub fn alarm(&self) -> Option<String> {
+        let soon = SystemTime::now() + RENEW;
+        match (self.identity.verify_at(SystemTime::now()), self.identity.verify_at(soon)) {
+            (Err(unfit), _) => Some(format!("this node's certificate: {unfit}")),
+            (Ok(()), Err(unfit)) => {
+                Some(format!("this node's certificate, two weeks from now: {unfit}"))
+            }
+            (Ok(()), Ok(())) => None,
+        }
+    }
+
+    /// What became of those who called: name and count.
+    pub fn counters(&self) -> impl Iterator<Item = (String, u64)> {
+        Counter::ALL
+            .iter()
+            .map(|&counter| (format!("peer_{}", counter.name()), self.counters.get(counter)))
+    }
+}

@@ -1,0 +1,64 @@
+//! The site file in force, as this node reads it.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use config::{Config, L4, SiteFile};
+use siphasher::sip::SipHasher13;
+
+use crate::aim::Aim;
+use crate::clock::unix_ms;
+
+/// The site file in force.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// What it says.
+    pub config: Arc<Config>,
+    /// Place of this node in [`Config::l4`].
+    own: usize,
+    /// The probes that follow.
+    pub aim: Arc<Aim>,
+    /// Equal on nodes that read the same text; tells nothing of what is in it without its key.
+    pub fingerprint: String,
+    /// When it was read: milliseconds since 1970.
+    pub loaded_ms: u64,
+}
+
+impl Site {
+    /// The file as the node of this name reads it.
+    ///
+    /// # Errors
+    /// It has no L4 node of this name.
+    pub fn new(file: SiteFile, node: &str) -> Result<Self, String> {
+        let SiteFile { config, text, .. } = file;
+        let own = config.l4.iter().position(|l4| l4.name == node).ok_or_else(|| {
+            let names: Vec<_> = config.l4.iter().map(|l4| l4.name.as_str()).collect();
+            format!(
+                "no [[l4]] is named `{node}` (there are: {}): --node says which is this one",
+                names.join(", ")
+            )
+        })?;
+        let mut hasher = SipHasher13::new_with_key(&config.site.hash_key.bytes());
+        hasher.write(b"site file\0");
+        hasher.write(text.as_bytes());
+        let fingerprint = format!("{:016x}", hasher.finish());
+        let aim = Arc::new(Aim::of(&config, &config.l4[own]));
+        Ok(Self { config: Arc::new(config), own, aim, fingerprint, loaded_ms: unix_ms() })
+    }
+
+    /// This node.
+    pub fn own(&self) -> &L4 {
+        &self.config.l4[self.own]
+    }
+
+    /// The other L4 nodes.
+    pub fn peers(&self) -> impl Iterator<Item = &L4> {
+        self.config.l4.iter().filter(|l4| l4.name != self.own().name)
+    }
+
+    /// Whether an L4 or an L7 node has this name.
+    pub fn has_node(&self, name: &str) -> bool {
+        self.config.l4.iter().any(|node| node.name == name)
+            || self.config.l7.iter().any(|node| node.name == name)
+    }
+}

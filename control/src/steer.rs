@@ -1,0 +1,396 @@
+//! The loop that steers: whatever happens (a verdict, an operator's word, a changed file, a dataplane
+//! that comes or goes) ends in a new plan, and a plan that differs from the last goes to the
+//! dataplane, whole.
+//!
+//! Nothing is applied before the dataplane told what it has, nor, if it has something, before every
+//! check has a verdict: a restart of control changes nothing that is still true. A dataplane that has
+//! nothing gets the nodes at once, all of them without rows: probes through its tunnel need to know
+//! them.
+
+mod calls;
+mod forwarder;
+mod others;
+mod report;
+mod site;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::Refusal;
+use config::Config;
+use health::monitor::{Monitor, ProbeId};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use self::forwarder::Dataplane;
+use self::others::Told;
+use crate::admin::socket::Call;
+use crate::clock::boot;
+use crate::dataplane::link::{self, Wanted};
+use crate::dataplane::watchdog::{self, Pulse};
+use crate::hooks::{Family, Hooks};
+use crate::notify;
+use crate::peers::Peers;
+use crate::plan::{Plan, Verdict};
+use crate::site::Site;
+use crate::states::Store;
+use crate::watch::Watch;
+
+/// How often a state file that could not be written is tried again.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// How often connections are counted while somebody may wait for their end.
+const COUNT: Duration = Duration::from_secs(1);
+
+/// What the loop begins with.
+#[derive(Debug)]
+pub struct Start {
+    /// The site file as it was read.
+    pub site: Site,
+    /// Its path.
+    pub path: PathBuf,
+    /// What operators wanted when control last ran.
+    pub store: Arc<Store>,
+    /// The file that those are kept in.
+    pub state_file: PathBuf,
+    /// The dataplane's socket.
+    pub dataplane: PathBuf,
+    /// Requests of the admin socket.
+    pub calls: mpsc::Receiver<Call>,
+}
+
+/// What else can happen: signals.
+#[derive(Debug)]
+pub enum Signal {
+    /// SIGHUP.
+    Reload,
+    /// SIGTERM, SIGINT.
+    Stop,
+}
+
+/// The loop's state.
+pub struct Steer {
+    site: Site,
+    path: PathBuf,
+    store: Arc<Store>,
+    state_file: PathBuf,
+    socket: Arc<std::path::Path>,
+    started: Duration,
+
+    monitor: Monitor,
+    /// Of each probe of the site's aim.
+    ids: Vec<ProbeId>,
+    places: HashMap<ProbeId, u32>,
+    verdicts: Vec<Verdict>,
+
+    link: watch::Sender<Option<Wanted>>,
+    building: watch::Sender<bool>,
+    pulse: watch::Receiver<Pulse>,
+    dataplane: Dataplane,
+
+    /// With the configuration that it was made of.
+    plan: Option<(Arc<Config>, Plan)>,
+    /// Something has happened that the plan does not know of.
+    stale: bool,
+    /// Until when verdicts are waited for.
+    starting: Starting,
+    leaving: bool,
+    hooks: Hooks,
+    refused: Option<Refusal>,
+    /// What control was started with, and the dataplane as far as is known.
+    started_with: Arc<Config>,
+    dataplane_started_with: Arc<Config>,
+    counters: Counters,
+    peers: Option<Peers>,
+    /// Why there are none, though the file has a `peer_port`.
+    mute: Option<String>,
+    /// Told when other nodes bring node states.
+    learned: mpsc::UnboundedSender<()>,
+    told: Option<Told>,
+    /// Connections of each L7 node, while others may want to know.
+    connections: BTreeMap<String, u64>,
+    counting: Option<JoinHandle<BTreeMap<String, u64>>>,
+    count_at: Option<Instant>,
+    /// When the state file is tried again, if it could not be written.
+    flush_at: Option<Instant>,
+}
+
+/// How far the start has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Starting {
+    /// No dataplane was found yet.
+    Alone,
+    /// Verdicts are waited for until then. The dataplane had nothing of its own, or something.
+    Waiting { until: Instant, empty: bool },
+    /// It is over.
+    Over,
+}
+
+/// What control counts itself.
+#[derive(Debug, Default)]
+struct Counters {
+    plans: u64,
+    snapshots_sent: u64,
+    snapshots_refused: u64,
+    dataplane_lost: u64,
+    reloads: u64,
+    reloads_refused: u64,
+    operator_changes: u64,
+}
+
+/// What ended a turn of the loop.
+enum Event {
+    Link(link::Event),
+    Verdicts(Vec<ProbeId>),
+    Pulse,
+    Call(Call),
+    Signal(Signal),
+    Peer,
+    Learned,
+    Counted(BTreeMap<String, u64>),
+    File,
+    Timer,
+}
+
+/// Steers until told to stop.
+pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
+    let Start { site, path, store, state_file, dataplane, mut calls } = start;
+    let (learned, mut learning) = mpsc::unbounded_channel();
+    let (events, mut link_events) = mpsc::unbounded_channel();
+    let link = link::start(dataplane.clone(), events);
+    let (building, is_building) = watch::channel(false);
+    let pulse = watchdog::start(dataplane.clone(), is_building);
+    let (monitor, mut changes) = Monitor::start(health::monitor::Settings::default());
+    // Until the dataplane is known to forward, nothing comes back through its tunnel.
+    monitor.freeze(true);
+    let mut steer = Steer {
+        started: boot(),
+        socket: dataplane.into(),
+        ids: Vec::new(),
+        places: HashMap::new(),
+        verdicts: Vec::new(),
+        plan: None,
+        stale: true,
+        starting: Starting::Alone,
+        leaving: false,
+        hooks: Hooks::default(),
+        refused: None,
+        started_with: site.config.clone(),
+        dataplane_started_with: site.config.clone(),
+        counters: Counters::default(),
+        peers: None,
+        mute: None,
+        learned,
+        told: None,
+        connections: BTreeMap::new(),
+        counting: None,
+        count_at: None,
+        flush_at: None,
+        dataplane: Dataplane::default(),
+        site,
+        path,
+        store,
+        state_file,
+        monitor,
+        link,
+        building,
+        pulse,
+    };
+    steer.aim();
+    steer.meet_peers();
+    // Also a node that has no dataplane yet is one that learns and tells what operators want.
+    steer.tell_peers();
+    let mut watch = steer.watch();
+    let mut watched = steer.site.config.site.reload;
+    loop {
+        let mut pulse = steer.pulse.clone();
+        let wake = steer.wake();
+        let event = tokio::select! {
+            Some(event) = link_events.recv() => Event::Link(event),
+            changed = changes.next() => Event::Verdicts(changed),
+            _ = pulse.changed() => Event::Pulse,
+            Some(call) = calls.recv() => Event::Call(call),
+            Some(signal) = signals.recv() => Event::Signal(signal),
+            () = file_changed(&mut watch) => Event::File,
+            () = heard(&mut steer.peers) => Event::Peer,
+            Some(()) = learning.recv() => Event::Learned,
+            counted = counted(&mut steer.counting) => Event::Counted(counted),
+            () = timer(wake) => Event::Timer,
+        };
+        steer.pulse = pulse;
+        match event {
+            Event::Link(event) => steer.linked(event),
+            Event::Verdicts(ids) => steer.read(&ids),
+            Event::Pulse => {
+                steer.pulse.mark_unchanged();
+                steer.hold_probes();
+            }
+            Event::Call(call) => steer.call(call),
+            Event::Signal(Signal::Reload) => {
+                // Told in log and status.
+                let _ = steer.reload(false);
+                // The folder may be another one by now.
+                watch = steer.watch();
+            }
+            Event::Signal(Signal::Stop) => break,
+            Event::File => {
+                let _ = steer.reload(false);
+            }
+            Event::Peer => {
+                if let Some(peers) = &mut steer.peers {
+                    peers.compare();
+                }
+                continue;
+            }
+            Event::Counted(connections) => {
+                steer.counting = None;
+                steer.connections = connections;
+            }
+            Event::Learned => steer.stale = true,
+            Event::Timer => {}
+        }
+        let wanted = steer.site.config.site.reload;
+        if std::mem::replace(&mut watched, wanted) != wanted {
+            watch = steer.watch();
+        }
+        steer.settle();
+    }
+    steer.leave().await;
+}
+
+/// Waits for the file to change; for ever if it is not watched.
+async fn file_changed(watch: &mut Option<Watch>) {
+    if let Some(watching) = watch {
+        match watching.changed().await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(%error, "the site file is no longer watched: SIGHUP reloads it");
+                *watch = None;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Waits until another node was heard of; for ever if there is none.
+async fn heard(peers: &mut Option<Peers>) {
+    match peers {
+        Some(peers) => peers.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for the dataplane's counts, if they were asked for.
+async fn counted(
+    counting: &mut Option<JoinHandle<BTreeMap<String, u64>>>,
+) -> BTreeMap<String, u64> {
+    match counting {
+        // A question that panicked has counted nothing.
+        Some(task) => task.await.unwrap_or_default(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn timer(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Steer {
+    /// When something is to be done though nothing happened.
+    fn wake(&self) -> Option<Instant> {
+        let planned = self.plan.as_ref().and_then(|(_, plan)| plan.wake);
+        let planned = planned.map(|at| Instant::now() + at.saturating_sub(boot()));
+        let starting = match self.starting {
+            Starting::Waiting { until, .. } => Some(until),
+            Starting::Alone | Starting::Over => None,
+        };
+        let flush = self.flush_at.filter(|_| self.store.dirty());
+        // A count that is on its way wakes the loop by itself.
+        let count = self.count_at.filter(|_| self.counting.is_none());
+        [planned, starting, flush, count].into_iter().flatten().min()
+    }
+
+    /// Draws the conclusions from whatever has happened.
+    fn settle(&mut self) {
+        self.flush();
+        if let Starting::Waiting { until, .. } = self.starting {
+            let verdicts = self.verdicts.iter().all(|verdict| verdict.state.is_some());
+            if verdicts || Instant::now() >= until {
+                tracing::info!(verdicts, "the start is over");
+                self.starting = Starting::Over;
+                self.stale = true;
+            }
+        }
+        let send = match self.starting {
+            Starting::Alone => return self.tell_peers(),
+            Starting::Waiting { empty, .. } => empty,
+            Starting::Over => true,
+        };
+        let due = |(_, plan): &(_, Plan)| plan.wake.is_some_and(|at| boot() >= at);
+        if self.stale || self.plan.as_ref().is_some_and(due) {
+            self.stale = false;
+            self.replan();
+            self.tell_hooks();
+        }
+        if send {
+            self.send();
+        }
+        self.count();
+        self.tell_peers();
+    }
+
+    /// Runs the hooks of services that came into quorum or lost it.
+    fn tell_hooks(&mut self) {
+        let (Starting::Over, Some((config, plan))) = (self.starting, &self.plan) else { return };
+        self.hooks.retain(&config.services);
+        for (service, vips) in config.services.iter().zip(&plan.services) {
+            for family in Family::ALL {
+                let mut all = service.vips.iter().zip(vips).filter(|(vip, _)| family.has(vip));
+                if service.vips.iter().any(|vip| family.has(vip)) {
+                    self.hooks.set(service, family, all.all(|(_, vip)| vip.quorum));
+                }
+            }
+        }
+    }
+
+    /// Writes the state file if it is behind; aside, as a disk may take its time.
+    fn flush(&mut self) {
+        if !self.store.dirty() || self.flush_at.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        self.flush_at = Some(Instant::now() + FLUSH);
+        let store = self.store.clone();
+        // Whoever changed something was told; a later failure is an alarm of the status.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.flush() {
+                tracing::error!(%error, "node states hold, but would not survive a restart");
+            }
+        });
+    }
+
+    /// An orderly stop: what is announced is taken back, hooks run, the dataplane goes on.
+    async fn leave(mut self) {
+        tracing::info!("stopping; the dataplane goes on with what it has");
+        notify::stopping();
+        self.leaving = true;
+        if let (Starting::Over, Some((config, _))) = (self.starting, &self.plan) {
+            for service in config.services.iter().filter(|service| service.omega) {
+                for family in Family::ALL {
+                    if service.vips.iter().any(|vip| family.has(vip)) {
+                        self.hooks.set(service, family, false);
+                    }
+                }
+            }
+        }
+        std::mem::take(&mut self.hooks).finish().await;
+        if let Err(error) = self.store.flush() {
+            tracing::error!(%error, "node states are lost with this process");
+        }
+    }
+}

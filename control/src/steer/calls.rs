@@ -1,0 +1,128 @@
+//! What callers of the admin socket want, done.
+
+use admin::{Change, Failed, Reply, Request};
+use health::Admin;
+
+use std::sync::Arc;
+
+use super::Steer;
+use crate::admin::socket::Call;
+use crate::admin::status;
+use crate::clock::unix_ms;
+use crate::dataplane;
+use crate::peer::Reach;
+use crate::states::Store;
+
+/// How long the dataplane may take to tell its counters for a status.
+const STATS: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl Steer {
+    pub(super) fn call(&mut self, call: Call) {
+        let Call { request, uid, reply } = call;
+        let answer = match request {
+            Request::Status { brief } => {
+                self.tell(brief, reply);
+                return;
+            }
+            Request::SetState { node, state } => {
+                self.set_state(&node, state, uid, reply);
+                return;
+            }
+            Request::Reload { force } => {
+                tracing::info!(uid, force, "reload");
+                match self.reload(force) {
+                    Ok(notes) => Reply::Done(Change { notes, failed: Vec::new() }),
+                    Err(reasons) => Reply::Refused { reasons },
+                }
+            }
+            Request::Dataplane(_) => Reply::Error("the socket answers that itself".into()),
+        };
+        // A caller that is gone needs no answer.
+        let _ = reply.send(answer);
+    }
+
+    /// The status, with what the dataplane knows of connections: that is asked for aside.
+    fn tell(&self, brief: bool, reply: tokio::sync::oneshot::Sender<Reply>) {
+        let standing = |place| self.standing(place);
+        let mut view = self.view(&standing);
+        let peers = |nodes: &mut [admin::NodeStatus]| {
+            if let Some(peers) = &self.peers {
+                peers.describe(nodes);
+            }
+        };
+        view.peers = &peers;
+        let mut told = status::status(&view, brief);
+        let snapshot = self.dataplane.in_force.clone();
+        let socket = self.socket.clone();
+        tokio::spawn(async move {
+            if let Some(snapshot) = snapshot.filter(|_| told.dataplane.connected) {
+                let stats = dataplane::ask(&socket, &api::Request::Stats, STATS).await;
+                if let Ok(api::Reply::Stats(stats)) = stats {
+                    status::enrich(&mut told, &stats, &snapshot);
+                }
+            }
+            let _ = reply.send(Reply::Status(Box::new(told)));
+        });
+    }
+
+    fn set_state(
+        &mut self,
+        node: &str,
+        state: Admin,
+        uid: u32,
+        reply: tokio::sync::oneshot::Sender<Reply>,
+    ) {
+        if !self.site.has_node(node) {
+            let config = &self.site.config;
+            let l4 = config.l4.iter().map(|node| node.name.as_str());
+            let names: Vec<_> = l4.chain(config.l7.iter().map(|node| node.name.as_str())).collect();
+            let reason = format!("no node is named `{node}`; there are: {}", names.join(", "));
+            let _ = reply.send(Reply::Refused { reasons: vec![reason] });
+            return;
+        }
+        let own = self.site.own().name.clone();
+        let by = format!("uid {uid} on {own}");
+        tracing::info!(node, ?state, by, "operator");
+        self.counters.operator_changes += 1;
+        self.store.set(node, state, &by, unix_ms());
+        self.stale = true;
+        let does = match state {
+            Admin::Ready => "is ready",
+            Admin::Drain => "drains",
+            Admin::Maintenance => "is in maintenance",
+        };
+        let mut notes = vec![format!("{node} {does} on {own}")];
+        self.tell_peers();
+        let gossip = self.peers.as_ref().map(|peers| peers.gossip.clone());
+        let others: Vec<String> = self.site.peers().map(|peer| peer.name.clone()).collect();
+        if let (None, Some(_)) = (&gossip, others.first()) {
+            let why = self.mute.as_deref().unwrap_or("the site file has no `peer_port`");
+            notes.push(format!("the other L4 nodes are not told: {why}"));
+        }
+        let reach = Reach::of(&self.site.config, node);
+        let (node, store) = (node.to_owned(), self.store.clone());
+        // Neither the disk nor the other nodes hold anything up but this answer.
+        tokio::spawn(async move {
+            let mut failed: Vec<Failed> = flushed(store).await.into_iter().collect();
+            if let Some(gossip) = gossip {
+                let missed = gossip.spread(&node, reach).await;
+                let told = others.iter().filter(|name| missed.iter().all(|m| m.what != **name));
+                notes.extend(told.map(|name| format!("{name} knows")));
+                failed.extend(missed);
+            }
+            let _ = reply.send(Reply::Done(Change { notes, failed }));
+        });
+    }
+}
+
+/// Brings node states to their file, and says why that was not possible.
+async fn flushed(store: Arc<Store>) -> Option<Failed> {
+    let written = tokio::task::spawn_blocking(move || {
+        store.flush().map_err(|error| {
+            tracing::error!(%error, "node states hold, but would not survive a restart");
+            store.failed(&error)
+        })
+    });
+    // A panic of the disk's side is told by the log, and by the store that stays dirty.
+    written.await.ok()?.err()
+}

@@ -1,0 +1,91 @@
+//! The site's other L4 nodes: spoken with, and told how this one is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::Snapshot;
+use health::Admin;
+use tokio::time::Instant;
+
+use super::{COUNT, Steer};
+use crate::dataplane;
+use crate::peers::Peers;
+
+/// What the other L4 nodes were told of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) site: String,
+    pub(super) planned: Option<u64>,
+    pub(super) in_force: Option<u64>,
+    pub(super) gate: Vec<String>,
+    pub(super) connections: BTreeMap<String, u64>,
+}
+
+impl Steer {
+    /// Speaks with the other L4 nodes of the site file, under the certificate that is there now.
+    /// Without one it goes on alone, which is an alarm; says what an operator should know.
+    pub(super) fn meet_peers(&mut self) -> Option<String> {
+        let said = match &self.peers {
+            Some(peers) => {
+                peers.follow(&self.site);
+                peers.renew().err().map(|why| format!("the certificate in use stays: {why}"))
+            }
+            None => match Peers::start(&self.site, self.store.clone(), self.learned.clone()) {
+                Ok(peers) => {
+                    self.peers = peers;
+                    self.mute = None;
+                    None
+                }
+                Err(why) => {
+                    self.mute = Some(format!("no other L4 node is spoken with: {why}"));
+                    self.mute.clone()
+                }
+            },
+        };
+        if let Some(said) = &said {
+            tracing::error!("{said}");
+        }
+        said
+    }
+
+    /// Tells the other L4 nodes how this one is, if that is news: it is long.
+    pub(super) fn tell_peers(&mut self) {
+        let Some(peers) = &self.peers else { return };
+        let generation = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().map(|s| s.generation);
+        let news = Told {
+            site: self.site.fingerprint.clone(),
+            planned: self.plan.as_ref().map(|(_, plan)| plan.snapshot.generation),
+            in_force: generation(&self.dataplane.in_force),
+            gate: self.gate(),
+            connections: self.connections.clone(),
+        };
+        if self.told.as_ref() != Some(&news) {
+            peers.tell(&self.site, self.peer_status());
+            self.told = Some(news);
+        }
+    }
+
+    /// Counts the connections of L7 nodes while one of them is to lose them: operators of other nodes
+    /// may wait for that.
+    pub(super) fn count(&mut self) {
+        let leaving = |(name, entry): (&String, &admin::Entry)| {
+            entry.state != Admin::Ready && self.site.config.l7.iter().any(|l7| l7.name == *name)
+        };
+        if !self.store.states().iter().any(leaving) {
+            self.connections.clear();
+            self.count_at = None;
+        } else if self.counting.is_none() && self.count_at.is_none_or(|at| Instant::now() >= at) {
+            self.count_at = Some(Instant::now() + COUNT);
+            let socket = self.socket.clone();
+            self.counting = Some(tokio::spawn(async move {
+                match dataplane::ask(&socket, &api::Request::Stats, 2 * COUNT).await {
+                    Ok(api::Reply::Stats(stats)) => {
+                        let count = |node: api::NodeStats| (node.name, node.traffic.connections);
+                        stats.nodes.into_iter().map(count).collect()
+                    }
+                    Ok(_) | Err(_) => BTreeMap::new(),
+                }
+            }));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The site file in force: read anew, watched, and its checks sent out.
+
+use std::collections::HashMap;
+
+use admin::Refusal;
+use config::SiteFile;
+use health::Standing;
+use health::monitor::ProbeId;
+
+use super::Steer;
+use crate::clock::unix_ms;
+use crate::plan::Verdict;
+use crate::reload;
+use crate::watch::Watch;
+
+impl Steer {
+    /// Sends the monitor after what the site's checks ask.
+    pub(super) fn aim(&mut self) {
+        let known: HashMap<ProbeId, Verdict> =
+            self.ids.iter().copied().zip(self.verdicts.iter().copied()).collect();
+        self.ids = self.monitor.set(self.site.aim.probes.clone());
+        self.places = self.ids.iter().copied().zip(0..).collect();
+        let verdict = |id| known.get(id).copied().unwrap_or(Verdict::NONE);
+        self.verdicts = self.ids.iter().map(verdict).collect();
+        let all = self.ids.clone();
+        self.read(&all);
+    }
+
+    /// Reads what the monitor thinks of these.
+    pub(super) fn read(&mut self, ids: &[ProbeId]) {
+        let standings = self.monitor.standings();
+        for id in ids {
+            let Some(&place) = self.places.get(id) else { continue };
+            if let Some(standing) = standings.get(*id) {
+                let verdict = Verdict {
+                    state: standing.state,
+                    admin: standing.admin,
+                    weight: standing.weight,
+                };
+                if std::mem::replace(&mut self.verdicts[place as usize], verdict) == verdict {
+                    continue;
+                }
+                self.stale = true;
+                let probe = &self.site.aim.probes[place as usize];
+                tracing::info!(
+                    node = %probe.target.node,
+                    check = crate::admin::status::describe(probe),
+                    state = ?verdict.state,
+                    admin = ?verdict.admin,
+                    weight = verdict.weight,
+                    reason = standing.reason,
+                    "verdict"
+                );
+            }
+        }
+    }
+
+    /// Watches the site file, if that is wanted.
+    pub(super) fn watch(&self) -> Option<Watch> {
+        match self.site.config.site.reload {
+            config::Reload::Manual => None,
+            config::Reload::Auto => Watch::new(&self.path)
+                .inspect_err(|error| tracing::error!(%error, "the site file cannot be watched"))
+                .ok(),
+        }
+    }
+
+    /// Reads the site file again. Nothing changes if anything speaks against it.
+    pub(super) fn reload(&mut self, force: bool) -> Result<Vec<String>, Vec<String>> {
+        let judged = SiteFile::read(&self.path)
+            .map_err(|error| error.lines())
+            .and_then(|file| reload::judge(&self.site, file, self.in_force(), force));
+        match judged {
+            Ok(site) => {
+                tracing::info!(fingerprint = site.fingerprint, "the site file is in force");
+                self.counters.reloads += 1;
+                self.refused = None;
+                let mut notes = vec![if site.fingerprint == self.site.fingerprint {
+                    "the site file has not changed".to_owned()
+                } else {
+                    format!("{} is in force", self.path.display())
+                }];
+                self.site = site;
+                self.stale = true;
+                let restart = self.restart_needed();
+                notes.extend(restart.iter().map(|what| format!("restart needed: {what}")));
+                notes.extend(self.meet_peers());
+                self.forget_strangers();
+                // Until the dataplane has it.
+                self.dataplane.force |= force;
+                if !self.dataplane.refused.is_empty() {
+                    // Asked for again it is offered again, by force if that is what was missing.
+                    self.dataplane.wanted = None;
+                }
+                self.aim();
+                Ok(notes)
+            }
+            Err(reasons) => {
+                tracing::error!(?reasons, "reload refused: the site file before stays in force");
+                self.counters.reloads_refused += 1;
+                self.refused = Some(Refusal { at_ms: unix_ms(), reasons: reasons.clone() });
+                Err(reasons)
+            }
+        }
+    }
+
+    /// What the file says that no process has taken up yet.
+    pub(super) fn restart_needed(&self) -> Vec<String> {
+        let running = config::Running {
+            dataplane: &self.dataplane_started_with,
+            control: &self.started_with,
+        };
+        config::restart_needed(running, &self.site.config, &self.site.own().name)
+    }
+
+    /// Forgets what operators wanted of nodes that are no part of the site any more.
+    pub(super) fn forget_strangers(&self) {
+        let l4 = self.site.config.l4.iter().map(|node| node.name.clone());
+        let l7 = self.site.config.l7.iter().map(|node| node.name.clone());
+        let kept = self.in_force().into_iter().flat_map(|snapshot| &snapshot.nodes);
+        let known = l4.chain(l7).chain(kept.map(|node| node.name.clone())).collect();
+        for node in self.store.retain(&known) {
+            tracing::info!(node, "its node state is forgotten: it has left the site");
+        }
+    }
+
+    pub(super) fn standing(&self, place: u32) -> Option<Standing> {
+        self.monitor.standing(self.ids[place as usize])
+    }
+}
