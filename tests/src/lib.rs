@@ -2,14 +2,20 @@
 
 mod kernel;
 mod outside;
+pub mod scrape;
+mod steady;
+pub mod text;
 
+use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
+use admin::{MemberStatus, Reply, Status, VipStatus};
 use lab::{ECHO_PORT, Lab, Report, Traffic, VIP, VIP6};
 
 pub use kernel::snmp;
 pub use outside::{RawClient, address_like};
+pub use steady::Steady;
 
 /// The VIP of each family.
 pub const VIPS: [IpAddr; 2] = [IpAddr::V4(VIP), IpAddr::V6(VIP6)];
@@ -94,6 +100,38 @@ pub fn nodes_of_new_connections(lab: &Lab, count: usize) -> Vec<String> {
     URLS.iter().flat_map(|url| (0..count).map(move |_| one(url))).collect()
 }
 
+/// Puts another text in the place of the lab's site file and has every control read it.
+///
+/// # Panics
+/// One refused it.
+pub fn reload(lab: &Lab, change: impl FnOnce(String) -> String) {
+    lab.edit_site(change);
+    for l4 in lab.l4s() {
+        match l4.reload(false) {
+            Reply::Done(_) => {}
+            other => panic!("{}: {other:?}", l4.name()),
+        }
+    }
+}
+
+/// A VIP of a service, as a status has it.
+///
+/// # Panics
+/// The status does not have it.
+pub fn vip<'a>(status: &'a Status, service: &str, vip: IpAddr) -> &'a VipStatus {
+    let found = status.services.iter().find(|other| other.name == service);
+    let vips = &found.expect("the status has every service").vips;
+    vips.iter().find(|other| other.vip == vip.to_string()).expect("the service has the VIP")
+}
+
+/// A node's part in a service at a VIP, as a status has it.
+///
+/// # Panics
+/// The status does not have it.
+pub fn member<'a>(at: &'a VipStatus, node: &str) -> &'a MemberStatus {
+    at.nodes.iter().find(|member| member.node == node).expect("the service has the node")
+}
+
 /// A flow of datagrams to the echo of a VIP.
 #[derive(Debug)]
 pub struct Echo(UdpSocket);
@@ -105,8 +143,27 @@ impl Echo {
     /// The system gives no socket.
     pub fn open(lab: &Lab, vip: IpAddr) -> Self {
         let socket = lab.client().udp((vip, ECHO_PORT).into()).expect("sockets are to be had");
-        socket.set_read_timeout(Some(SOON)).expect("a socket takes a time-out");
-        Self(socket)
+        let flow = Self(socket);
+        flow.patience(SOON);
+        flow
+    }
+
+    /// Sends datagrams until one is answered, and returns the node that did: some may be lost.
+    ///
+    /// # Panics
+    /// None is.
+    pub fn insist(&self) -> String {
+        self.patience(Duration::from_millis(200));
+        let node = lab::wait_for("one of many datagrams is answered", SOON, || {
+            self.send(b"who?");
+            self.try_answer().ok().map(|(node, _)| node)
+        });
+        self.patience(SOON);
+        node
+    }
+
+    fn patience(&self, patience: Duration) {
+        self.0.set_read_timeout(Some(patience)).expect("a socket takes a time-out");
     }
 
     /// Sends one datagram.
@@ -123,10 +180,18 @@ impl Echo {
     /// # Panics
     /// None comes, so a datagram was lost.
     pub fn answer(&self) -> (String, Vec<u8>) {
+        self.try_answer().expect("no datagram is lost")
+    }
+
+    /// As [`Self::answer`].
+    ///
+    /// # Errors
+    /// None comes, so a datagram was lost.
+    pub fn try_answer(&self) -> io::Result<(String, Vec<u8>)> {
         let mut answer = [0; 2048];
-        let length = self.0.recv(&mut answer).expect("no datagram is lost");
+        let length = self.0.recv(&mut answer)?;
         let mut parts = answer[..length].splitn(2, |&byte| byte == b' ');
         let node = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
-        (node, parts.next().unwrap_or_default().to_vec())
+        Ok((node, parts.next().unwrap_or_default().to_vec()))
     }
 }

@@ -1,7 +1,8 @@
 use nix::unistd::geteuid;
 
 use crate::address::{MAX_CLIENTS, MAX_L4, MAX_L7, MAX_ROUTERS};
-use crate::l4::DATAPLANE;
+use crate::control::CONTROL;
+use crate::l4::{DATAPLANE, PALIERCTL};
 use crate::l7::DECAP;
 use crate::{Error, Flags, Lab, Wire, cleanup, program};
 
@@ -16,6 +17,7 @@ pub struct Builder {
     pub(crate) wire: Wire,
     pub(crate) flags: Flags,
     pub(crate) dataplanes: bool,
+    pub(crate) control: bool,
     pub(crate) decapsulators: bool,
     pub(crate) signals: bool,
 }
@@ -30,6 +32,7 @@ impl Builder {
             wire: Wire::default(),
             flags: Flags::default(),
             dataplanes: true,
+            control: false,
             decapsulators: true,
             signals: true,
         }
@@ -82,6 +85,13 @@ impl Builder {
         self
     }
 
+    /// Starts a `palier-control` beside each dataplane: it checks the L7 nodes and says what the
+    /// dataplane has. Without it the test does, by [`Lab::drain`] and the like.
+    pub fn control(mut self) -> Self {
+        self.control = true;
+        self
+    }
+
     /// Leaves the L7 nodes without `palier-decap`: they do not understand what an L4 node sends.
     pub fn without_decapsulators(mut self) -> Self {
         self.decapsulators = false;
@@ -117,6 +127,10 @@ impl Builder {
         }
         if self.l4 > 0 && self.dataplanes {
             program::find(DATAPLANE)?;
+            program::find(PALIERCTL)?;
+        }
+        if self.control {
+            program::find(CONTROL)?;
         }
         cleanup::remove_stale();
         if self.signals {

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use api::{
@@ -12,11 +12,14 @@ use nix::sys::signal::Signal;
 
 use crate::address::Addresses;
 use crate::process::Process;
-use crate::wire::{EXCEPTION, L4Wire};
+use crate::site_file::SiteFile;
+use crate::wire::L4Wire;
 use crate::{Error, Flags, Namespace, program, socket, wait_until};
 
 /// The forwarder's program.
 pub(crate) const DATAPLANE: &str = "palier-dataplane";
+/// The operator's.
+pub(crate) const PALIERCTL: &str = "palierctl";
 /// How long a dataplane may take from its start to its first answer.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -28,14 +31,25 @@ pub struct L4 {
     namespace: Namespace,
     wire: L4Wire,
     folder: PathBuf,
+    site: Arc<Mutex<SiteFile>>,
+    site_path: PathBuf,
     process: Mutex<Option<Process>>,
+    pub(crate) control: Mutex<Option<Process>>,
 }
 
 impl L4 {
-    pub(crate) fn new(number: usize, namespace: Namespace, wire: L4Wire, lab: &Path) -> Self {
+    pub(crate) fn new(
+        number: usize,
+        namespace: Namespace,
+        wire: L4Wire,
+        lab: &Path,
+        site: Arc<Mutex<SiteFile>>,
+    ) -> Self {
         let name = format!("l4-{number}");
         let folder = lab.join(&name);
-        Self { number, name, namespace, wire, folder, process: Mutex::default() }
+        let site_path = site.lock().unwrap_or_else(PoisonError::into_inner).path().into();
+        let (process, control) = Default::default();
+        Self { number, name, namespace, wire, folder, site, site_path, process, control }
     }
 
     /// Its number, counted from 1.
@@ -58,6 +72,14 @@ impl L4 {
         self.wire.addresses
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn site_path(&self) -> &Path {
+        &self.site_path
+    }
+
     /// The dataplane's socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("run/dataplane.sock")
@@ -71,6 +93,11 @@ impl L4 {
     /// The folder of its connection tables.
     pub fn state_folder(&self) -> PathBuf {
         self.folder.join("state")
+    }
+
+    /// Its part of the lab's site file; whether that is another than before.
+    pub(crate) fn describe(&self, file: &mut SiteFile, flags: &Flags) -> bool {
+        file.l4(self.number, self.wire, flags)
     }
 
     /// Starts its dataplane and returns once it answers on its socket. It has no Snapshot then,
@@ -93,45 +120,40 @@ impl L4 {
         Ok(())
     }
 
-    /// The command that [`Self::start`] runs.
+    /// The command that [`Self::start`] runs: `palierctl dataplane`, from the site file.
     ///
     /// # Errors
-    /// The program was not built.
+    /// A program was not built, or the site file cannot be written.
     pub fn command(&self, flags: &Flags) -> Result<Command, Error> {
-        let Flags { queues, cores, connections, flow_details, snapshot, next_hop, .. } = flags;
-        let mut command = self.namespace.command(program::find(DATAPLANE)?);
-        let mut flag = |name: &str, value: &dyn AsRef<std::ffi::OsStr>| {
-            command.arg(name).arg(value);
-        };
-        flag("--port", &self.wire.port(*queues));
-        let cores = cores.clone().unwrap_or_else(|| self.default_cores(*queues));
-        flag("--cores", &cores);
-        flag("--exception", &format!("tap:{EXCEPTION}"));
-        flag("--run-dir", &self.folder.join("run"));
-        flag("--state-dir", &self.state_folder());
-        if let Some(connections) = connections {
-            flag("--connections", &connections.to_string());
+        // palierctl finds it beside itself.
+        program::find(DATAPLANE)?;
+        {
+            let mut site = self.site.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.describe(&mut site, flags) {
+                site.write()?;
+            }
         }
-        if let Some(file) = snapshot {
-            flag("--snapshot", file);
+        let mut command = self.palierctl()?;
+        command.args(["dataplane", "--node", &self.name, "--site"]).arg(&self.site_path);
+        command.arg("--").arg("--state-dir").arg(self.state_folder());
+        if let Some(file) = &flags.snapshot {
+            command.arg("--snapshot").arg(file);
         }
-        if let Some(mac) = next_hop {
-            flag("--next-hop", &mac.to_string());
-        }
-        if !flags.busy {
-            flag("--idle", &"adaptive");
-        }
-        if *flow_details {
-            command.arg("--flow-details");
+        if let Some(mac) = flags.next_hop {
+            command.arg("--next-hop").arg(mac.to_string());
         }
         command.args(&flags.further);
         Ok(command)
     }
 
-    fn default_cores(&self, queues: usize) -> String {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let first = if queues < cpus { (self.number - 1) % (cpus - queues + 1) } else { 0 };
-        if queues == 1 { first.to_string() } else { format!("{first}-{}", first + queues - 1) }
+    /// `palierctl` on this node.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn palierctl(&self) -> Result<Command, Error> {
+        let mut command = self.namespace.command(program::find(PALIERCTL)?);
+        command.arg("--run-dir").arg(self.folder.join("run"));
+        Ok(command)
     }
 
     /// Whether its dataplane runs.

@@ -1,18 +1,27 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use admin::{Effective, VipStatus};
 use api::{Release, Reply, Snapshot, State};
 
 use crate::address::Addresses;
+use crate::l4::PALIERCTL;
 use crate::site::Site;
+use crate::site_file::SiteFile;
 use crate::topology::{Size, Topology};
 use crate::wire::L4Wire;
-use crate::{Builder, Client, Error, Flags, L4, L7, Router, cleanup, wait_until};
+use crate::{
+    Builder, Client, Error, Flags, L4, L7, Namespace, Router, cleanup, program, wait_until,
+};
 
 /// How long the L4 nodes may take to learn their neighbors.
 const NEIGHBOR_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long control may take to find every L7 node up.
+const CONTROL_LIMIT: Duration = Duration::from_secs(60);
 
 /// Routers, L4 and L7 nodes and clients, each in a network namespace. They go when it is dropped.
 #[derive(Debug)]
@@ -24,6 +33,7 @@ pub struct Lab {
     l7: Vec<L7>,
     clients: Vec<Client>,
     site: Mutex<Site>,
+    site_file: Arc<Mutex<SiteFile>>,
 }
 
 impl Lab {
@@ -39,13 +49,16 @@ impl Lab {
         let folder = cleanup::folder().join(&name);
         std::fs::create_dir_all(&folder).map_err(Error::system("the lab's folder"))?;
         let site = Mutex::new(Site::new(wanted.l7, wanted.routers));
+        let file = SiteFile::new(&folder, wanted.routers, wanted.l7);
+        let site_file = Arc::new(Mutex::new(file));
         let (routers, l4, l7, clients) = Default::default();
-        Ok(Self { name, folder, routers, l4, l7, clients, site })
+        Ok(Self { name, folder, routers, l4, l7, clients, site, site_file })
     }
 
     /// Fills it. If that fails, what there is goes as the lab is dropped.
     pub(crate) fn build(&mut self, wanted: &Builder) -> Result<(), Error> {
-        let &Builder { routers, l4, l7, clients, wire, ref flags, dataplanes, .. } = wanted;
+        let &Builder { routers, l4, l7, clients, wire, ref flags, dataplanes, control, .. } =
+            wanted;
         let size = Size { routers, l4, l7, clients, wire };
         let topology = Topology::build(&self.name, size)?;
         let numbered = |namespaces| (1..).zip::<Vec<_>>(namespaces);
@@ -53,7 +66,8 @@ impl Lab {
         self.clients = numbered(topology.clients).map(|(n, ns)| Client::new(n, ns)).collect();
         for (number, namespace) in numbered(topology.l4) {
             let wire = L4Wire::new(number, size);
-            self.l4.push(L4::new(number, namespace, wire, &self.folder));
+            let file = Arc::clone(&self.site_file);
+            self.l4.push(L4::new(number, namespace, wire, &self.folder, file));
         }
         let l4_addresses: Vec<Addresses> = self.l4.iter().map(L4::addresses).collect();
         for (number, namespace) in numbered(topology.l7) {
@@ -63,12 +77,27 @@ impl Lab {
         let l7_addresses: Vec<Addresses> = self.l7.iter().map(L7::addresses).collect();
         let hops = if l4 == 0 { &l7_addresses } else { &l4_addresses };
         self.routers.iter().try_for_each(|router| router.try_route_via(hops))?;
-        self.l7.iter_mut().try_for_each(L7::wait_ready)?;
+        self.l7.iter().try_for_each(L7::wait_ready)?;
         if dataplanes {
+            {
+                let mut file = self.site_file();
+                for node in &self.l4 {
+                    node.describe(&mut file, flags);
+                }
+                if control && l4 > 1 {
+                    file.peering(pki(&self.folder, &self.l4)?);
+                }
+                file.write()?;
+            }
             for node in &self.l4 {
                 node.start(flags)?;
             }
-            self.l4.iter().try_for_each(|node| self.try_apply(node))?;
+            if control {
+                self.l4.iter().try_for_each(L4::start_control)?;
+                self.l4.iter().for_each(|node| self.wait_up(node));
+            } else {
+                self.l4.iter().try_for_each(|node| self.try_apply(node))?;
+            }
             self.l4.iter().for_each(wait_reachable);
         }
         Ok(())
@@ -112,6 +141,29 @@ impl Lab {
     /// All clients.
     pub fn clients(&self) -> &[Client] {
         &self.clients
+    }
+
+    /// Cuts `l7-NUMBER` off the network, as a box that has lost its power: nothing comes from it any
+    /// more, not even a refusal.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn cut(&self, number: usize) {
+        self.cable(number, "down");
+    }
+
+    /// Joins `l7-NUMBER` to the network again.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn mend(&self, number: usize) {
+        self.cable(number, "up");
+    }
+
+    fn cable(&self, number: usize, state: &str) {
+        let switch = Namespace::new(format!("{}-switch", self.name));
+        let lines = format!("link set l7-{number} {state}\n");
+        switch.ip(&lines).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Waits until `condition` holds: [`wait_until`].
@@ -199,9 +251,52 @@ impl Lab {
         }
     }
 
+    /// The lab's site file.
+    pub fn site_path(&self) -> PathBuf {
+        self.site_file().path().into()
+    }
+
+    /// Changes the text of the lab's site file; nobody is told.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn edit_site(&self, change: impl FnOnce(String) -> String) {
+        let file = self.site_file();
+        let text = std::fs::read_to_string(file.path()).expect("the lab has written it");
+        file.replace(&change(text)).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Waits until control has found every L7 node up in every service, and the dataplane knows.
+    fn wait_up(&self, node: &L4) {
+        let what = format!("every check of {} has passed", node.name());
+        wait_until(&what, CONTROL_LIMIT, || {
+            let status = node.status();
+            let vips = status.services.iter().flat_map(|service| &service.vips);
+            let up = |vip: &VipStatus| {
+                vip.nodes.len() == self.l7.len()
+                    && vip.nodes.iter().all(|member| member.state == Effective::Up)
+            };
+            vips.clone().count() > 0 && vips.clone().all(up) && node.is_settled()
+        });
+    }
+
+    fn site_file(&self) -> MutexGuard<'_, SiteFile> {
+        self.site_file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn site(&self) -> MutexGuard<'_, Site> {
         self.site.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes the site's CA and the L4 nodes' certificates, and returns the folder that they are in.
+fn pki(lab: &Path, l4: &[L4]) -> Result<PathBuf, Error> {
+    let folder = lab.join("pki");
+    let palierctl = program::find(PALIERCTL)?;
+    let run = |args: &[&str]| program::run(Command::new(&palierctl).args(args).arg(&folder), "");
+    run(&["pki", "init", "--site", "lab"])?;
+    l4.iter().try_for_each(|node| run(&["pki", "issue", node.name(), "--dir"]).map(drop))?;
+    Ok(folder)
 }
 
 /// Waits until the node knows the link addresses of all L7 nodes.

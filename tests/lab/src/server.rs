@@ -4,6 +4,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /` (and any other path) | the node's name |
+//! | `GET /healthcheck` | 200, or what [`Server::set_health`] says |
 //! | `GET /bytes/N` | N bytes |
 //! | `GET /slow?seconds=S` | 1 KiB each 100 ms, for S seconds |
 //! | `POST` | how many bytes came |
@@ -47,7 +48,14 @@ struct Shared {
     name: String,
     ending: AtomicBool,
     requests: AtomicU64,
+    checks: AtomicU64,
     accepted: AtomicU64,
+    health: Mutex<(u16, Option<String>)>,
+    /// Nobody listens for HTTP: connections are refused.
+    refusing: AtomicBool,
+    listening: AtomicBool,
+    /// Health checks are read and left without an answer.
+    stalling: AtomicBool,
     open: Mutex<HashMap<u64, TcpStream>>,
 }
 
@@ -61,6 +69,11 @@ impl Server {
             name: name.into(),
             ending: AtomicBool::new(false),
             requests: AtomicU64::new(0),
+            checks: AtomicU64::new(0),
+            health: Mutex::new((200, None)),
+            refusing: AtomicBool::new(false),
+            listening: AtomicBool::new(true),
+            stalling: AtomicBool::new(false),
             accepted: AtomicU64::new(0),
             open: Mutex::default(),
         });
@@ -68,20 +81,46 @@ impl Server {
         // A socket stays in the namespace in which it was made; its threads need not.
         let (listener, echoes) = namespace
             .enter(|| {
-                let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, HTTP_PORT))?;
-                setsockopt(&listener, ReceiveTimeout, &TimeVal::new(0, 250_000))?;
+                let listener = listen()?;
                 // One socket an address: the answer's source is then the address asked.
                 let echoes = echo_at.iter().map(|&address| UdpSocket::bind((address, ECHO_PORT)));
                 Ok((listener, echoes.collect::<io::Result<Vec<_>>>()?))
             })
             .map_err(Error::system(format!("starting the servers of {name}")))?;
         let shared = Arc::clone(&server.shared);
-        server.threads.push(thread::spawn(move || accept(&listener, &shared)));
+        let namespace = namespace.clone();
+        server.threads.push(thread::spawn(move || accept(listener, &namespace, &shared)));
         for socket in echoes {
             let shared = Arc::clone(&server.shared);
             server.threads.push(thread::spawn(move || echo(&socket, &shared)));
         }
         Ok(server)
+    }
+
+    /// What `/healthcheck` is answered with from now on: status, and `Palier-State`.
+    pub fn set_health(&self, status: u16, state: Option<&str>) {
+        *self.shared.health() = (status, state.map(Into::into));
+    }
+
+    /// Leaves health checks without an answer from now on, as a server that is stuck does; or answers
+    /// them again, those that still wait among them.
+    pub fn stall(&self, stalling: bool) {
+        self.shared.stalling.store(stalling, Relaxed);
+    }
+
+    /// Refuses HTTP connections from now on, or accepts them again; those that are open stay. Returns
+    /// once it is so.
+    pub fn refuse(&self, refusing: bool) {
+        self.shared.refusing.store(refusing, Relaxed);
+        let what = if refusing { "the server refuses" } else { "the server listens" };
+        crate::wait_until(what, Duration::from_secs(30), || {
+            self.shared.listening.load(Relaxed) != refusing
+        });
+    }
+
+    /// Health checks answered so far: they are no requests.
+    pub fn checks(&self) -> u64 {
+        self.shared.checks.load(Relaxed)
     }
 
     /// HTTP requests answered so far.
@@ -92,6 +131,14 @@ impl Server {
     /// TCP connections accepted so far.
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Relaxed)
+    }
+
+    /// The clients' ends of the TCP connections that are open now.
+    pub fn clients(&self) -> Vec<SocketAddr> {
+        let open = self.shared.open();
+        let peers = open.values().filter_map(|stream| stream.peer_addr().ok());
+        // The listener is of IPv6, and serves IPv4 too.
+        peers.map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port())).collect()
     }
 
     /// TCP connections open now.
@@ -119,13 +166,36 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn health(&self) -> std::sync::MutexGuard<'_, (u16, Option<String>)> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ending(&self) -> bool {
         self.ending.load(Relaxed)
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+/// A listener for HTTP that looks up from time to time.
+fn listen() -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, HTTP_PORT))?;
+    setsockopt(&listener, ReceiveTimeout, &TimeVal::new(0, 250_000))?;
+    Ok(listener)
+}
+
+fn accept(listener: TcpListener, namespace: &Namespace, shared: &Arc<Shared>) {
+    let mut listener = Some(listener);
     while !shared.ending() {
+        let refusing = shared.refusing.load(Relaxed);
+        if refusing {
+            listener = None;
+        } else if listener.is_none() {
+            listener = namespace.enter(listen).ok();
+        }
+        shared.listening.store(listener.is_some(), Relaxed);
+        let Some(listener) = &listener else {
+            thread::park_timeout(Duration::from_millis(10));
+            continue;
+        };
         let Ok((stream, _)) = listener.accept() else { continue };
         let Ok(for_cut) = stream.try_clone() else { continue };
         let number = shared.accepted.fetch_add(1, Relaxed);
@@ -148,10 +218,25 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_read_timeout(None)?;
     let mut reader = BufReader::with_capacity(4096, stream);
     while let Some(request) = Request::read(&mut reader)? {
+        if request.path == "/healthcheck" {
+            shared.checks.fetch_add(1, Relaxed);
+            check(stream, shared)?;
+            continue;
+        }
         shared.requests.fetch_add(1, Relaxed);
         respond(&request, &mut reader, stream, shared)?;
     }
     Ok(())
+}
+
+fn check(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
+    while shared.stalling.load(Relaxed) && !shared.ending() {
+        thread::park_timeout(Duration::from_millis(10));
+    }
+    let (status, state) = shared.health().clone();
+    let state = state.map_or_else(String::new, |state| format!("Palier-State: {state}\r\n"));
+    let head = format!("HTTP/1.1 {status} Health\r\n{state}Content-Length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes())
 }
 
 fn respond(

@@ -1,6 +1,7 @@
 //! The clients: HTTP over IPv4 and IPv6, on connections that are kept and on new ones.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -20,22 +21,22 @@ const NEW_PAUSE: Duration = Duration::from_millis(20);
 /// What the clients saw in some time.
 pub(crate) struct Seen {
     pub(crate) answered: u64,
-    pub(crate) failed: u64,
     pub(crate) latency: Histogram,
-    /// What went wrong first.
-    pub(crate) failure: Option<String>,
+    /// Requests that failed.
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// A request that failed.
+pub(crate) struct Failure {
+    /// The client's end of its connection, if it was made.
+    pub(crate) client: Option<SocketAddr>,
+    /// How.
+    pub(crate) why: String,
 }
 
 impl Seen {
     pub(crate) fn new() -> Self {
-        Self { answered: 0, failed: 0, latency: Histogram::new(), failure: None }
-    }
-
-    pub(crate) fn merge(&mut self, later: Self) {
-        self.answered += later.answered;
-        self.failed += later.failed;
-        self.latency.merge(&later.latency);
-        self.failure = self.failure.take().or(later.failure);
+        Self { answered: 0, latency: Histogram::new(), failures: Vec::new() }
     }
 }
 
@@ -79,7 +80,7 @@ impl Load {
         for thread in self.threads {
             thread.thread().unpark();
             if thread.join().is_err() {
-                self.shared.fail("a client's thread panicked".into());
+                self.shared.fail(None, "a client's thread panicked".into());
             }
         }
         std::mem::replace(&mut self.shared.seen(), Seen::new())
@@ -90,29 +91,42 @@ impl Shared {
     /// Requests on one connection; another is opened only if it breaks, which is a failure.
     fn keep(&self, url: &str) {
         while !self.ending.load(Relaxed) {
-            let outcome = Connection::to(url).and_then(|mut connection| {
-                while !self.ending.load(Relaxed) {
-                    self.timed(|| connection.get("/"))?;
-                    thread::park_timeout(KEPT_PAUSE);
+            let start = Instant::now();
+            let Some(mut connection) = self.open(url) else { continue };
+            let client = connection.local_address().ok();
+            let mut start = Some(start);
+            while !self.ending.load(Relaxed) {
+                let begun = start.take().unwrap_or_else(Instant::now);
+                if let Err(error) = self.ask(&mut connection, begun) {
+                    self.fail(client, error.to_string());
+                    break;
                 }
-                Ok(())
-            });
-            self.told(outcome);
+                thread::park_timeout(KEPT_PAUSE);
+            }
         }
     }
 
     /// Requests on a new connection each.
     fn renew(&self, url: &str) {
         while !self.ending.load(Relaxed) {
-            let outcome = self.timed(|| Connection::to(url)?.get("/"));
-            self.told(outcome);
+            let start = Instant::now();
+            if let Some(mut connection) = self.open(url) {
+                let client = connection.local_address().ok();
+                if let Err(error) = self.ask(&mut connection, start) {
+                    self.fail(client, error.to_string());
+                }
+            }
             thread::park_timeout(NEW_PAUSE);
         }
     }
 
-    fn timed(&self, request: impl FnOnce() -> io::Result<lab::Response>) -> io::Result<()> {
-        let start = Instant::now();
-        let response = request()?;
+    fn open(&self, url: &str) -> Option<Connection> {
+        Connection::to(url).inspect_err(|error| self.fail(None, error.to_string())).ok()
+    }
+
+    /// A request, which began at `start`.
+    fn ask(&self, connection: &mut Connection, start: Instant) -> io::Result<()> {
+        let response = connection.get("/")?;
         if response.status != 200 {
             return Err(io::Error::other(format!("status {}", response.status)));
         }
@@ -122,16 +136,8 @@ impl Shared {
         Ok(())
     }
 
-    fn told(&self, outcome: io::Result<()>) {
-        if let Err(error) = outcome {
-            self.fail(error.to_string());
-        }
-    }
-
-    fn fail(&self, failure: String) {
-        let mut seen = self.seen();
-        seen.failed += 1;
-        seen.failure.get_or_insert(failure);
+    fn fail(&self, client: Option<SocketAddr>, why: String) {
+        self.seen().failures.push(Failure { client, why });
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

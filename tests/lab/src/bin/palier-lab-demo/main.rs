@@ -1,12 +1,15 @@
 //! `palier-lab-demo`: the lab at work, with a table every second.
 //!
 //! Real HTTP, over IPv4 and IPv6, passes client, router, `palier-dataplane`, tunnel, L7 node, and
-//! returns straight. Every few seconds an L7 node is drained and comes back, which no request must
-//! notice: the exit code is 0 only if requests were answered and none failed.
+//! returns straight. `palier-control` beside each dataplane checks the L7 nodes. An operator drains one
+//! of them, which no request must notice; another is cut off the network, which only the connections
+//! that it had may notice. The exit code is 0 only if requests were answered and no other failed.
 
 mod histogram;
 mod load;
+mod script;
 mod table;
+mod tally;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -16,10 +19,12 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use lab::{Lab, VIP, VIP6, Wire};
-use load::{Load, Seen};
+use load::Load;
+use script::Script;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use table::Moment;
+use tally::Tally;
 
 /// The lab at work: HTTP from a client through routers and L4 nodes to L7 nodes and straight back.
 #[derive(Parser)]
@@ -64,9 +69,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     total.map(Duration::from_secs).ok_or_else(|| "write 30s, 5m or 1h".into())
 }
 
-/// A table each so often; every so many tables a node is drained or comes back.
+/// A table each so often.
 const TICK: Duration = Duration::from_secs(1);
-const TICKS_PER_CHANGE: u64 = 4;
+/// How much of what happened stays on the screen.
+const NEWS: usize = 5;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -83,6 +89,7 @@ fn main() -> ExitCode {
         Driver::AfPacket => Wire::AfPacket,
     };
     let lab = Lab::new().l4(args.l4.into()).l7(args.l7.into()).wire(wire).without_signals();
+    let lab = if args.l4 > 0 { lab.control() } else { lab };
     let lab = match lab.try_start() {
         Ok(lab) => lab,
         Err(error) => {
@@ -93,12 +100,18 @@ fn main() -> ExitCode {
     introduce(&lab, args.wire);
     let notes = notes(&lab);
     print!("{notes}");
-    let seen = run(&lab, args.time, &notes, &stopped);
-    println!("in all: {}", table::requests(&seen));
-    if let Some(failure) = &seen.failure {
+    let all = run(&lab, args.time, &notes, &stopped);
+    println!("in all: {all}");
+    if all.apart > 0 {
+        println!(
+            "apart: {} requests failed on connections to a node in the moment it was cut off",
+            all.apart
+        );
+    }
+    if let Some(failure) = &all.failure {
         println!("first failure: {failure}");
     }
-    if seen.answered > 0 && seen.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if all.answered > 0 && all.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints what is about to be seen.
@@ -109,10 +122,11 @@ fn introduce(lab: &Lab, wire: Driver) {
     };
     println!(
         "client -> router (ECMP) -> {} L4 nodes (palier-dataplane over DPDK's {driver}) -> IP in IP -> \
-         {} L7 nodes -> client\nHTTP to the VIPs {VIP} and {VIP6}; an L7 node is drained and comes \
-         back now and then\n",
+         {} L7 nodes -> client\npalier-control checks the L7 nodes\nHTTP to the VIPs {VIP} and {VIP6}; \
+         one L7 node is drained, another cut off, by turns\nsite file: {}\n",
         lab.l4s().len(),
         lab.l7s().len(),
+        lab.site_path().display(),
     );
 }
 
@@ -128,12 +142,13 @@ fn notes(lab: &Lab) -> String {
     notes
 }
 
-fn run(lab: &Lab, time: Option<Duration>, notes: &str, stopped: &mpsc::Receiver<()>) -> Seen {
+fn run(lab: &Lab, time: Option<Duration>, notes: &str, stopped: &mpsc::Receiver<()>) -> Tally {
     let load = Load::start(lab.client());
     let start = Instant::now();
-    let mut changes = Changes { drained: None, next: 0, states: vec!["up"; lab.l7s().len()] };
-    let mut all = Seen::new();
+    let mut script = Script::new(lab);
+    let mut all = Tally::default();
     let (mut earlier, mut last) = (Moment::now(lab), start);
+    let mut news = Vec::new();
     for tick in 1_u64.. {
         let wait = (start + TICK * u32::try_from(tick).unwrap_or(u32::MAX))
             .saturating_duration_since(Instant::now());
@@ -141,48 +156,26 @@ fn run(lab: &Lab, time: Option<Duration>, notes: &str, stopped: &mpsc::Receiver<
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
         }
+        let elapsed = start.elapsed().as_secs();
+        if let Some(told) = script.play(lab) {
+            news.push(format!("{elapsed:>4} s  {told}"));
+            if !io::stdout().is_terminal() {
+                println!("{elapsed:>4} s  {told}");
+            }
+        }
         let (seen, now, at) = (load.take(), Moment::now(lab), Instant::now());
-        let table = now.table(lab, &earlier, at - last, &changes.states);
-        let requests = table::requests(&seen);
-        show(&format!("{:>4} s  {requests}\n{table}", start.elapsed().as_secs()), notes);
-        all.merge(seen);
+        let table = now.table(lab, &earlier, at - last);
+        let second = Tally::of(seen, &script);
+        let below = format!("{}\n{notes}", news[news.len().saturating_sub(NEWS)..].join("\n"));
+        show(&format!("{elapsed:>4} s  {second}\n{table}"), &below);
+        all.merge(second);
         (earlier, last) = (now, at);
         if time.is_some_and(|time| start.elapsed() >= time) {
             break;
         }
-        if tick % TICKS_PER_CHANGE == 0 {
-            changes.make(lab);
-        }
     }
-    all.merge(load.finish());
+    all.merge(Tally::of(load.finish(), &script));
     all
-}
-
-/// Planned changes: one node after the other is drained and comes back.
-struct Changes {
-    drained: Option<usize>,
-    next: usize,
-    states: Vec<&'static str>,
-}
-
-impl Changes {
-    fn make(&mut self, lab: &Lab) {
-        if lab.l4s().is_empty() || self.states.len() < 2 {
-            return;
-        }
-        match self.drained.take() {
-            Some(index) => {
-                lab.up(index + 1);
-                self.states[index] = "up";
-            }
-            None => {
-                lab.drain(self.next + 1);
-                self.states[self.next] = "drain";
-                self.drained = Some(self.next);
-                self.next = (self.next + 1) % self.states.len();
-            }
-        }
-    }
 }
 
 /// On a terminal, the table stays where it is, with the notes below, as what was printed before is

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use admin::Effective;
 use api::{Reply, Request, Stats};
 use lab::Lab;
-
-use crate::load::Seen;
 
 /// The counts at one moment, to take the next second's difference from.
 #[derive(Default)]
@@ -16,6 +15,8 @@ pub(crate) struct Moment {
     l4: Vec<Option<Forwarded>>,
     /// Requests of each L7 node.
     l7: Vec<u64>,
+    /// State of each, as the first control sees it.
+    states: Vec<Effective>,
 }
 
 #[derive(Clone, Default)]
@@ -38,6 +39,15 @@ impl From<Stats> for Forwarded {
     }
 }
 
+/// The worst state of each L7 node in any service; none where no control answers.
+fn states(lab: &Lab) -> Vec<Effective> {
+    let Some(status) = lab.l4s().first().and_then(|node| node.try_status().ok()) else {
+        return Vec::new();
+    };
+    let nodes = status.nodes.iter().filter(|node| node.role == "l7");
+    nodes.map(|node| node.state.unwrap_or(Effective::Down)).collect()
+}
+
 impl Moment {
     pub(crate) fn now(lab: &Lab) -> Self {
         let stats = |node: &lab::L4| match node.try_request(&Request::Stats) {
@@ -47,30 +57,18 @@ impl Moment {
         Self {
             l4: lab.l4s().iter().map(stats).collect(),
             l7: lab.l7s().iter().map(|node| node.server().requests()).collect(),
+            states: states(lab),
         }
     }
 
     /// One second's table: rates since `earlier`, `elapsed` ago.
-    pub(crate) fn table(
-        &self,
-        lab: &Lab,
-        earlier: &Self,
-        elapsed: Duration,
-        states: &[&str],
-    ) -> String {
+    pub(crate) fn table(&self, lab: &Lab, earlier: &Self, elapsed: Duration) -> String {
         let mut text = String::new();
-        self.write(&mut text, lab, earlier, elapsed, states).expect("a String takes all");
+        self.write(&mut text, lab, earlier, elapsed).expect("a String takes all");
         text
     }
 
-    fn write(
-        &self,
-        out: &mut String,
-        lab: &Lab,
-        earlier: &Self,
-        elapsed: Duration,
-        states: &[&str],
-    ) -> fmt::Result {
+    fn write(&self, out: &mut String, lab: &Lab, earlier: &Self, elapsed: Duration) -> fmt::Result {
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / elapsed.as_secs_f64();
         if !self.l4.is_empty() {
             writeln!(out, "  L4 node  packets/s    Mbit/s  connections  dropped")?;
@@ -102,25 +100,11 @@ impl Moment {
                 out,
                 "  {:<7}  {:<10}  {:>10.0}  {requests:>8}  {:>11}",
                 node.name(),
-                states[index],
+                self.states.get(index).map_or("-", |state| state.name()),
                 rate(*requests, earlier.l7.get(index).copied().unwrap_or(0)),
                 node.server().connections(),
             )?;
         }
         Ok(())
     }
-}
-
-/// One line about requests.
-pub(crate) fn requests(seen: &Seen) -> String {
-    let milliseconds = |percent| {
-        seen.latency.percentile(percent).map_or_else(|| "-".into(), |ms| format!("{ms:.2} ms"))
-    };
-    format!(
-        "{} requests answered, {} failed, latency p50 {}, p99 {}",
-        seen.answered,
-        seen.failed,
-        milliseconds(50),
-        milliseconds(99)
-    )
 }

@@ -1,0 +1,128 @@
+//! The lab's site file: one text, which every node of the lab reads.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::address::{self, VIP, VIP6};
+use crate::server::{ECHO_PORT, HTTP_PORT};
+use crate::wire::{EXCEPTION, L4Wire};
+use crate::{Error, Flags};
+
+/// What the lab's text is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct SiteFile {
+    path: PathBuf,
+    routers: usize,
+    l7: usize,
+    /// Wire and flags of each L4 node, by number.
+    l4: BTreeMap<usize, (L4Wire, Flags)>,
+    /// Folder of certificates, if the nodes speak with each other.
+    pki: Option<PathBuf>,
+}
+
+impl SiteFile {
+    pub(crate) fn new(folder: &Path, routers: usize, l7: usize) -> Self {
+        Self { path: folder.join("site.toml"), routers, l7, l4: BTreeMap::new(), pki: None }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn peering(&mut self, pki: PathBuf) {
+        self.pki = Some(pki);
+    }
+
+    /// How an L4 node's dataplane is to be started from now on; whether that is new.
+    pub(crate) fn l4(&mut self, number: usize, wire: L4Wire, flags: &Flags) -> bool {
+        let before = self.l4.insert(number, (wire, flags.clone()));
+        before.is_none_or(|(_, before)| before != *flags)
+    }
+
+    /// Puts the text in place, in one step.
+    pub(crate) fn write(&self) -> Result<(), Error> {
+        self.replace(&self.text())
+    }
+
+    /// Puts another text in place, in one step.
+    pub(crate) fn replace(&self, text: &str) -> Result<(), Error> {
+        let new = self.path.with_extension("new");
+        let write = || -> io::Result<()> {
+            fs::write(&new, text)?;
+            // It has the key in it.
+            fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
+            fs::rename(&new, &self.path)
+        };
+        write().map_err(Error::system("the site file"))
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from(
+            "[site]\nname = \"lab\"\nhash_key = \"6b6579206f6620746865206c61622121\"\n",
+        );
+        self.write_to(&mut text).expect("a String takes all");
+        text
+    }
+
+    fn write_to(&self, out: &mut String) -> std::fmt::Result {
+        if let Some(pki) = &self.pki {
+            writeln!(out, "peer_port = 7400\npki = \"{}\"", pki.display())?;
+        }
+        for number in 1..=self.routers {
+            let [v4, v6] = address::router_fabric(number).both();
+            writeln!(
+                out,
+                "\n[[router]]\nname = \"router-{number}\"\naddresses = [\"{v4}\", \"{v6}\"]"
+            )?;
+        }
+        for (number, (wire, flags)) in &self.l4 {
+            let [v4, v6] = wire.addresses.both();
+            let cores = flags.cores.clone().unwrap_or_else(|| default_cores(*number, flags.queues));
+            writeln!(
+                out,
+                "\n[[l4]]\nname = \"l4-{number}\"\naddresses = [\"{v4}\", \"{v6}\"]\n\
+                 nics = [\"{}\"]\ncores = \"{cores}\"\nexception = \"{EXCEPTION}\"",
+                wire.port(flags.queues)
+            )?;
+            if let Some(connections) = flags.connections {
+                writeln!(out, "connections = {connections}")?;
+            }
+            if flags.flow_details {
+                writeln!(out, "flow_details = true")?;
+            }
+            if !flags.busy {
+                writeln!(out, "idle = \"adaptive\"")?;
+            }
+        }
+        for number in 1..=self.l7 {
+            let [v4, v6] = address::l7(number).both();
+            writeln!(
+                out,
+                "\n[[l7]]\nname = \"l7-{number}\"\nindex = {number}\n\
+                 addresses = [\"{v4}\", \"{v6}\"]"
+            )?;
+        }
+        for (name, protocol, port, check) in [
+            ("web", "tcp", HTTP_PORT, "check.http = { path = \"/healthcheck\" }"),
+            ("echo", "udp", ECHO_PORT, "check.udp = { payload = \"70\", expect = \"6c\" }"),
+        ] {
+            writeln!(
+                out,
+                "\n[[service]]\nname = \"{name}\"\nvips = [\"{VIP}\", \"{VIP6}\"]\n\
+                 protocol = \"{protocol}\"\nports = [{port}]\n{check}\ncheck.interval = \"500ms\"\n\
+                 check.fast_interval = \"200ms\"\ncheck.timeout = \"400ms\""
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// As many CPUs as there are queues, other nodes beginning on other CPUs.
+fn default_cores(number: usize, queues: usize) -> String {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let first = if queues < cpus { (number - 1) % (cpus - queues + 1) } else { 0 };
+    if queues == 1 { first.to_string() } else { format!("{first}-{}", first + queues - 1) }
+}
