@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use forward::connection::Table;
 use forward::{BURST, Cells, Counter, Counters, Forwarder, Here, Paths, Tables, Tick, Verdict};
-use nix::time::{ClockId, clock_gettime};
 
+use crate::cpu;
 use crate::frame::{Empty, Mbuf};
 use crate::site::{WIRE, tables};
 use crate::traffic::{Random, Template};
@@ -101,7 +101,7 @@ impl Bench {
         let mut verdicts = [Verdict::Wire; BURST];
         let mut millis = self.now();
         let mut refused = 0;
-        let start = cpu_time();
+        let start = cpu::time();
         for (burst, at) in bursts(packets, frames.len()).zip(1_u32..) {
             let frames = &mut frames[burst];
             make(frames, template, pick);
@@ -121,7 +121,7 @@ impl Bench {
             let verdict = verdicts[at as usize % frames.len()];
             refused += u64::from(verdict != Verdict::Forward { port: 0 });
         }
-        let time = cpu_time() - start;
+        let time = cpu::time() - start;
         assert_eq!(refused, 0, "packets that were not forwarded");
         time
     }
@@ -134,17 +134,11 @@ pub fn generate(
     pick: &mut Pick,
     frames: &mut [Mbuf],
 ) -> Duration {
-    let start = cpu_time();
+    let start = cpu::time();
     for burst in bursts(packets, frames.len()) {
         make(&mut frames[burst], template, pick);
     }
-    cpu_time() - start
-}
-
-/// Time that this thread has had a CPU for: whoever else has it meanwhile does not count.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
-    time.expect("Linux has this clock").into()
+    cpu::time() - start
 }
 
 #[inline]

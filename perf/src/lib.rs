@@ -7,15 +7,24 @@
 //! * [`frame`], [`traffic`], [`site`]: bursts of synthetic packets, and where they go.
 //! * [`bench`](mod@bench): the forwarder with its table, and the time a packet takes.
 //! * [`rival`]: palier-dataplane and testpmd as processes, and the rate each receives at.
+//! * [`checks`], [`target`]: how many probes a core can make, and whom they ask.
+//! * [`large`], [`node`]: a site of a thousand services, and an L4 node of it as two processes.
+//! * [`process`], [`cpu`]: whose time it was, and how much memory.
 //! * [`figure`], [`plot`]: what came out.
 
 pub mod bench;
+pub mod checks;
+pub mod cpu;
 pub mod figure;
 pub mod frame;
+pub mod large;
+pub mod node;
 pub mod plot;
+pub mod process;
 pub mod rival;
 pub mod rounds;
 pub mod site;
+pub mod target;
 pub mod traffic;
 
 pub use figure::Figure;

@@ -4,17 +4,16 @@
 //! A rate is per second of CPU time of the forwarding thread, which polls without rest: so it does
 //! not depend on who else wants the CPU, and is the usual rate where nobody does.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use api::Reply;
 
+use crate::process::Running;
 use crate::site::{NEXT_HOP, snapshot};
 use crate::traffic::Template;
 
@@ -47,20 +46,7 @@ impl Place {
     /// # Errors
     /// The files cannot be written.
     pub fn prepare(&self, template: &Template, flows: u64) -> io::Result<()> {
-        let mut pcap = io::BufWriter::new(File::create(self.packets())?);
-        // Magic number, version 2.4, no offset, no accuracy, longest packet, Ethernet.
-        for word in [0xa1b2_c3d4, 2 | 4 << 16, 0, 0, 0xffff, 1_u32] {
-            pcap.write_all(&word.to_le_bytes())?;
-        }
-        for flow in 0..flows {
-            let frame = template.frame(flow);
-            let length = frame.len() as u32;
-            for word in [0, 0, length, length] {
-                pcap.write_all(&word.to_le_bytes())?;
-            }
-            pcap.write_all(&frame)?;
-        }
-        pcap.flush()?;
+        write_packets(&self.packets(), template, flows)?;
         std::fs::write(self.snapshot(), serde_json::to_vec(&snapshot(true))?)
     }
 
@@ -101,7 +87,7 @@ impl Place {
             .stdout(Stdio::null())
             .stderr(File::create(self.directory.join("palier.log"))?)
             .spawn()?;
-        let running = Running(child);
+        let running = Running::new(child);
         let socket = self.directory.join("dataplane.sock");
         let deadline = Instant::now() + START;
         let mut before = loop {
@@ -123,7 +109,7 @@ impl Place {
             return Err(io::Error::other("palier-dataplane did not forward all it received"));
         }
         let packets = (after.received - before.received) as f64;
-        Ok(packets / running.busiest_since(&cpu)?.as_secs_f64())
+        Ok(packets / running.busiest_since(&cpu)?.1.as_secs_f64())
     }
 
     fn testpmd(&self, mode: &str, time: Duration) -> io::Result<f64> {
@@ -146,7 +132,7 @@ impl Place {
             .stderr(File::create(self.directory.join("testpmd.log"))?)
             .spawn()?;
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let running = Running(child);
+        let running = Running::new(child);
         let seconds = time.as_secs().max(1) as usize;
         let mut rates = BufReader::new(output).lines().map_while(Result::ok).filter_map(|line| {
             let (_, rate) = line.split_once("Rx-pps:")?;
@@ -159,9 +145,30 @@ impl Place {
         if rates.len() < seconds {
             return Err(io::Error::other("dpdk-testpmd ended before it had said its rates"));
         }
-        let share = running.busiest_since(&cpu)?.as_secs_f64() / start.elapsed().as_secs_f64();
+        let share = running.busiest_since(&cpu)?.1.as_secs_f64() / start.elapsed().as_secs_f64();
         Ok(rates.iter().sum::<f64>() / rates.len() as f64 / share)
     }
+}
+
+/// Writes a packet of each of so many flows, for `net_pcap` to deliver.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_packets(file: &Path, template: &Template, flows: u64) -> io::Result<()> {
+    let mut pcap = io::BufWriter::new(File::create(file)?);
+    // Magic number, version 2.4, no offset, no accuracy, longest packet, Ethernet.
+    for word in [0xa1b2_c3d4, 2 | 4 << 16, 0, 0, 0xffff, 1_u32] {
+        pcap.write_all(&word.to_le_bytes())?;
+    }
+    for flow in 0..flows {
+        let frame = template.frame(flow);
+        let length = frame.len() as u32;
+        for word in [0, 0, length, length] {
+            pcap.write_all(&word.to_le_bytes())?;
+        }
+        pcap.write_all(&frame)?;
+    }
+    pcap.flush()
 }
 
 /// What a worker had counted.
@@ -180,38 +187,4 @@ fn count(socket: &Path) -> io::Result<Count> {
     };
     let counter = |name| stats.counters.get(name).copied().unwrap_or(0);
     Ok(Count { received: counter("received"), forwarded: counter("forwarded") })
-}
-
-/// A process that ends with this.
-struct Running(Child);
-
-impl Running {
-    /// CPU time of each of its threads.
-    fn cpu_times(&self) -> io::Result<HashMap<OsString, Duration>> {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.0.id()))?;
-        threads
-            .map(|thread| {
-                let thread = thread?;
-                let text = std::fs::read_to_string(thread.path().join("schedstat"))?;
-                let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
-                let nanos = nanos.ok_or(io::ErrorKind::InvalidData)?;
-                Ok((thread.file_name(), Duration::from_nanos(nanos)))
-            })
-            .collect()
-    }
-
-    /// CPU time since then of the thread that had most.
-    fn busiest_since(&self, then: &HashMap<OsString, Duration>) -> io::Result<Duration> {
-        let now = self.cpu_times()?;
-        let since = |(thread, time): (_, &Duration)| *time - *then.get(thread).unwrap_or(time);
-        Ok(now.iter().map(since).max().unwrap_or_default())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Nothing to be done if it has ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
