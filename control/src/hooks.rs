@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use api::Prefix;
 use config::Service;
-use tokio::io::AsyncReadExt;
+use health::program::{Ended, Leftovers, Program, first_line};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,8 +19,6 @@ use tokio::time::timeout;
 
 /// How long a hook may take.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How much of what it prints is looked at.
-const OUTPUT: u64 = 4096;
 
 /// A family of a service's VIPs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,51 +136,24 @@ async fn work(mut jobs: watch::Receiver<Option<Job>>, failed: Arc<AtomicU64>) {
 
 async fn run(argv: &[String], job: &Job) -> Result<(), String> {
     let [program, arguments @ ..] = argv else { return Ok(()) };
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env("PALIER_SERVICE", &job.service)
         .env("PALIER_VIPS", &job.vips)
         .env("PALIER_FAMILY", job.family.name())
         .env("PALIER_QUORUM", if job.quorum { "up" } else { "down" })
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let mut said = Vec::new();
-    let group = child.id();
-    let mut stderr = child.stderr.take().expect("it is piped").take(OUTPUT);
-    let ended = timeout(LIMIT, async {
-        // What it says beyond that goes nowhere: the pipe is closed.
-        let _ = stderr.read_to_end(&mut said).await;
-        drop(stderr);
-        child.wait().await
-    })
-    .await;
-    match ended {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => {
-            let said = String::from_utf8_lossy(&said);
-            Err(format!("{status}: {}", said.lines().next().unwrap_or("it said nothing")))
+        .stderr(Stdio::piped());
+    let program = Program::start(command).map_err(|error| error.to_string())?;
+    match timeout(LIMIT, program.end(Leftovers::Leave)).await {
+        Ok(Ok(Ended { status, .. })) if status.success() => Ok(()),
+        Ok(Ok(Ended { status, err, .. })) => {
+            let said = first_line(&err).map(String::from_utf8_lossy);
+            Err(format!("{status}: {}", said.as_deref().unwrap_or("it said nothing")))
         }
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => {
-            kill_group(group);
-            Err(format!("it did not end within {LIMIT:?}"))
-        }
-    }
-}
-
-/// Ends a child and its children.
-fn kill_group(leader: Option<u32>) {
-    if let Some(leader) = leader.and_then(|pid| i32::try_from(pid).ok()) {
-        // It may be gone.
-        let _ = nix::sys::signal::killpg(
-            nix::unistd::Pid::from_raw(leader),
-            nix::sys::signal::Signal::SIGKILL,
-        );
+        Err(_) => Err(format!("it did not end within {LIMIT:?}")),
     }
 }
 

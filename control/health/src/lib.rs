@@ -9,6 +9,7 @@ mod connection;
 pub mod machine;
 pub mod monitor;
 pub mod probe;
+pub mod program;
 pub mod quorum;
 mod reason;
 mod roster;

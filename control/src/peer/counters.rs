@@ -2,53 +2,30 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Declares the counters: the enum, its order, names for metrics and texts for their help.
-macro_rules! counters {
-    ($($(#[doc = $help:literal])+ $variant:ident => $name:literal,)+) => {
-        /// What became of those who called.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Counter {
-            $($(#[doc = $help])+ $variant,)+
-        }
-
-        impl Counter {
-            /// Every counter, in the order of their numbers.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// Its name in metrics.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-
-            /// What it counts.
-            pub const fn help(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($help,)+),)+ }
-            }
-        }
-    };
-}
-
-counters! {
-    /// Connections accepted, whatever became of them.
-    Connections => "connections",
-    /// Requests of other nodes that were answered.
-    Requests => "requests",
-    /// Requests that were not understood, or too long.
-    BadRequests => "bad_requests",
-    /// Refused: too many connections, in all or from one address.
-    RefusedFull => "refused_full",
-    /// Refused: no certificate, or not of this site's CA, or not valid at this time.
-    RefusedCertificate => "refused_certificate",
-    /// Refused: a certificate of the site, but of no other L4 node of its file.
-    RefusedName => "refused_name",
-    /// Refused: not TLS 1.3, broken, or a recording played back.
-    RefusedProtocol => "refused_protocol",
-    /// Refused: the handshake took too long.
-    RefusedSlow => "refused_slow",
-    /// The other side left during the handshake, or refused this node's certificate.
-    Abandoned => "abandoned",
-    /// Panics, each of which ended one connection or question.
-    Panics => "panics",
+api::counters! {
+    /// What became of those who called.
+    pub enum Counter {
+        /// Connections accepted, whatever became of them.
+        Connections => "connections",
+        /// Requests of other nodes that were answered.
+        Requests => "requests",
+        /// Requests that were not understood, or too long.
+        BadRequests => "bad_requests",
+        /// Refused: too many connections, in all or from one address.
+        RefusedFull => "refused_full",
+        /// Refused: no certificate, or not of this site's CA, or not valid at this time.
+        RefusedCertificate => "refused_certificate",
+        /// Refused: a certificate of the site, but of no other L4 node of its file.
+        RefusedName => "refused_name",
+        /// Refused: not TLS 1.3, broken, or a recording played back.
+        RefusedProtocol => "refused_protocol",
+        /// Refused: the handshake took too long.
+        RefusedSlow => "refused_slow",
+        /// The other side left during the handshake, or refused this node's certificate.
+        Abandoned => "abandoned",
+        /// Panics, each of which ended one connection or question.
+        Panics => "panics",
+    }
 }
 
 /// The counters of a process.

@@ -10,6 +10,7 @@
 //! [`Snapshot`] is the heart: the *whole* state the dataplane shall have, never a difference, so that
 //! applying it twice, or after a restart of either side, is harmless.
 
+mod counter;
 mod key;
 mod prefix;
 mod reply;

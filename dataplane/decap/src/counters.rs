@@ -2,66 +2,43 @@
 
 use std::fmt;
 
-/// Declares the counters: the enum, its order, names for metrics and texts for their help.
-macro_rules! counters {
-    ($($(#[doc = $help:literal])+ $variant:ident => $name:literal,)+) => {
-        /// What became of a packet.
-        ///
-        /// Names that begin with `drop_` are reasons for which a packet was dropped. The numbers
-        /// are those of `enum counter` in `decap.bpf.c`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Counter {
-            $($(#[doc = $help])+ $variant,)+
-        }
-
-        impl Counter {
-            /// Every counter, in the order of their numbers.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// Its name in metrics and replies.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-
-            /// What it counts.
-            pub const fn help(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($help,)+),)+ }
-            }
-        }
-    };
-}
-
-counters! {
-    /// Packets that are no tunnel's, left to the kernel.
-    NotTunnel => "not_tunnel",
-    /// Tunnel packets to another address than this node's, left to the kernel.
-    NotOurs => "not_ours",
-    /// IPv4 packets taken out of IPv4.
-    Decap4In4 => "decap_4in4",
-    /// IPv6 packets taken out of IPv4.
-    Decap6In4 => "decap_6in4",
-    /// IPv4 packets taken out of IPv6.
-    Decap4In6 => "decap_4in6",
-    /// IPv6 packets taken out of IPv6.
-    Decap6In6 => "decap_6in6",
-    /// Dropped: the outer source is not in the allow-list.
-    DropSource => "drop_source",
-    /// Dropped: a fragment of an outer packet; the MTU between L4 and L7 nodes is too small.
-    DropOuterFragment => "drop_outer_fragment",
-    /// Dropped: the outer header has options, or extension headers.
-    DropOuterOptions => "drop_outer_options",
-    /// Dropped: the packet ends before its headers say.
-    DropShort => "drop_short",
-    /// Dropped: the inner header does not parse.
-    DropInnerMalformed => "drop_inner_malformed",
-    /// Dropped: the inner destination is no VIP.
-    DropNotVip => "drop_not_vip",
-    /// Dropped: congestion was met on the way, and the sender knows no other sign (RFC 6040).
-    DropEcn => "drop_ecn",
-    /// Dropped: the kernel could not take the outer header out.
-    DropAdjust => "drop_adjust",
-    /// Decapsulated packets whose ECN field took over the outer one's mark (RFC 6040).
-    EcnCarried => "ecn_carried",
+api::counters! {
+    /// What became of a packet.
+    ///
+    /// Names that begin with `drop_` are reasons for which a packet was dropped. The numbers
+    /// are those of `enum counter` in `decap.bpf.c`.
+    pub enum Counter {
+        /// Packets that are no tunnel's, left to the kernel.
+        NotTunnel => "not_tunnel",
+        /// Tunnel packets to another address than this node's, left to the kernel.
+        NotOurs => "not_ours",
+        /// IPv4 packets taken out of IPv4.
+        Decap4In4 => "decap_4in4",
+        /// IPv6 packets taken out of IPv4.
+        Decap6In4 => "decap_6in4",
+        /// IPv4 packets taken out of IPv6.
+        Decap4In6 => "decap_4in6",
+        /// IPv6 packets taken out of IPv6.
+        Decap6In6 => "decap_6in6",
+        /// Dropped: the outer source is not in the allow-list.
+        DropSource => "drop_source",
+        /// Dropped: a fragment of an outer packet; the MTU between L4 and L7 nodes is too small.
+        DropOuterFragment => "drop_outer_fragment",
+        /// Dropped: the outer header has options, or extension headers.
+        DropOuterOptions => "drop_outer_options",
+        /// Dropped: the packet ends before its headers say.
+        DropShort => "drop_short",
+        /// Dropped: the inner header does not parse.
+        DropInnerMalformed => "drop_inner_malformed",
+        /// Dropped: the inner destination is no VIP.
+        DropNotVip => "drop_not_vip",
+        /// Dropped: congestion was met on the way, and the sender knows no other sign (RFC 6040).
+        DropEcn => "drop_ecn",
+        /// Dropped: the kernel could not take the outer header out.
+        DropAdjust => "drop_adjust",
+        /// Decapsulated packets whose ECN field took over the outer one's mark (RFC 6040).
+        EcnCarried => "ecn_carried",
+    }
 }
 
 impl fmt::Display for Counter {

@@ -70,7 +70,8 @@ async fn who_leaves_a_process_behind_that_holds_the_pipe_is_not_waited_for() {
     assert_eq!(line, "up");
     assert!(started.elapsed() < LONG);
     let pid = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
-    nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
+        .unwrap();
 }
 
 #[tokio::test]
@@ -86,7 +87,9 @@ async fn runs_do_not_overlap() {
     let (sender, receiver) = watch::channel(String::new());
     let task = tokio::spawn(repeat(argv, Duration::from_millis(10), LONG, sender));
     let runs = || std::fs::read_to_string(&log).unwrap_or_default();
+    let deadline = Instant::now() + LONG;
     while runs().lines().count() < 4 {
+        assert!(Instant::now() < deadline, "{}", runs());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(!runs().contains("overlap"));
