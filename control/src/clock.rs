@@ -2,12 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::time::{ClockId, clock_gettime};
-
-/// CLOCK_BOOTTIME: counts sleep, and is common to control and the dataplane.
-pub fn boot() -> Duration {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has this clock").into()
-}
+/// CLOCK_BOOTTIME: counts sleep, and is common to control, its checks and the dataplane.
+pub use health::monitor::boottime as boot;
 
 /// Milliseconds since 1970.
 pub fn unix_ms() -> u64 {

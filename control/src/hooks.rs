@@ -159,36 +159,33 @@ async fn run(argv: &[String], job: &Job) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use config::QuorumLoss;
+    use config::{Config, HostSecrets};
 
     use super::*;
 
     fn service(up: &str, down: &str) -> Service {
+        let text = r#"
+[site]
+name = "test"
+hash_key = "07070707070707070707070707070707"
+[[l4]]
+name = "l4-1"
+addresses = ["192.0.2.132"]
+[[l7]]
+name = "l7-1"
+index = 1
+addresses = ["192.0.2.140"]
+[[service]]
+name = "web"
+vips = ["198.51.100.1"]
+protocol = "tcp"
+ports = 80
+"#;
+        let mut config = Config::parse(text, &HostSecrets::new(0o600, None)).unwrap();
+        let mut service = config.services.remove(0);
         let sh = |script: &str| Some(vec!["/bin/sh".into(), "-c".into(), script.into()]);
-        Service {
-            name: "web".into(),
-            vips: vec!["198.51.100.1".parse().unwrap()],
-            protocol: api::Protocol::Tcp,
-            ports: api::Ports::List(vec![80]),
-            hash: api::Hash::FiveTuple,
-            rows: 65_537,
-            track: true,
-            allow: vec![],
-            deny: vec![],
-            source_limit: None,
-            answer_unknown: false,
-            nodes: vec![],
-            checks: vec![],
-            quorum: 1,
-            hysteresis: 0,
-            on_quorum_loss: QuorumLoss::Withdraw,
-            alpha: true,
-            omega: true,
-            on_quorum_up: sh(up),
-            on_quorum_down: sh(down),
-            down_hold: None,
-            drain_timeout: Duration::from_secs(60),
-        }
+        (service.on_quorum_up, service.on_quorum_down) = (sh(up), sh(down));
+        service
     }
 
     #[tokio::test]

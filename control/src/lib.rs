@@ -7,6 +7,8 @@
 pub mod admin;
 pub mod aim;
 pub mod args;
+pub mod census;
+pub mod checks;
 pub mod clock;
 pub mod dataplane;
 pub mod gate;

@@ -13,7 +13,7 @@ mod weights;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use admin::{Effective, States};
+use admin::States;
 use api::{Member, Node, Prefix, Release, Snapshot, State};
 use config::{Config, L4, QuorumLoss, Service};
 use health::Admin;
@@ -144,12 +144,12 @@ fn vip(known: &Known<'_>, was: &Was<'_>, s: usize, v: usize) -> Vip {
         .map(|m| seat::seat(known, service, known.aim.at(s, v, m), m, was))
         .collect();
     // Somebody has to take the flows: if nobody is left but those that join, they have joined.
-    if !seats.iter().any(|seat| seat.state == Effective::Up) {
-        for seat in seats.iter_mut().filter(|seat| seat.state == Effective::Joining) {
-            *seat = Seat { state: Effective::Up, joining_until: None, ..seat.clone() };
+    if !seats.iter().any(|seat| seat.state == State::Up) {
+        for seat in seats.iter_mut().filter(|seat| seat.state == State::Joining) {
+            *seat = Seat { state: State::Up, joining_until: None, ..seat.clone() };
         }
     }
-    let up = seats.iter().filter(|seat| seat.state == Effective::Up);
+    let up = seats.iter().filter(|seat| seat.state == State::Up);
     // Agents may multiply a weight by 256: the sum stops where the type does.
     let weight = up.fold(0, |sum: u32, seat| sum.saturating_add(seat.weight));
     // Quorum and hysteresis are in whole weights, agents speak in percent of one.
@@ -177,16 +177,10 @@ fn members(known: &Known<'_>, service: &Service, vip: &Vip) -> Vec<Member> {
     // Each with its weight in hundredths.
     let mut members: Vec<(Member, u32)> = Vec::with_capacity(vip.seats.len() + sorry.len());
     for (member, seat) in service.nodes.iter().zip(&vip.seats) {
-        let state = match seat.state {
-            Effective::Up => State::Up,
-            Effective::Joining => State::Joining,
-            Effective::Drain => State::Drain,
-            Effective::Maintenance => State::Maintenance,
-            Effective::Down => State::Down,
-        };
         // Without quorum the sorry nodes take all new flows; the others keep what they have.
         let weight = if apologise { 0 } else { seat.weight };
-        let member = Member { node: index(member.l7), weight: 0, state, release: seat.release };
+        let node = index(member.l7);
+        let member = Member { node, weight: 0, state: seat.state, release: seat.release };
         members.push((member, weight));
     }
     for member in sorry {

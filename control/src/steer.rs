@@ -13,37 +13,34 @@ mod others;
 mod report;
 mod site;
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use admin::Refusal;
 use config::Config;
-use health::monitor::{Monitor, ProbeId};
+use health::monitor::ProbeId;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use self::forwarder::Dataplane;
 use self::others::Told;
 use crate::admin::socket::Call;
+use crate::census::Census;
+use crate::checks::Checks;
 use crate::clock::boot;
 use crate::dataplane::link::{self, Wanted};
 use crate::dataplane::watchdog::{self, Pulse};
 use crate::hooks::{Family, Hooks};
 use crate::notify;
 use crate::peers::Peers;
-use crate::plan::{Plan, Verdict};
+use crate::plan::Plan;
 use crate::site::Site;
 use crate::states::Store;
 use crate::watch::Watch;
 
 /// How often a state file that could not be written is tried again.
 const FLUSH: Duration = Duration::from_secs(5);
-
-/// How often connections are counted while somebody may wait for their end.
-const COUNT: Duration = Duration::from_secs(1);
 
 /// What the loop begins with.
 #[derive(Debug)]
@@ -80,11 +77,7 @@ pub struct Steer {
     socket: Arc<std::path::Path>,
     started: Duration,
 
-    monitor: Monitor,
-    /// Of each probe of the site's aim.
-    ids: Vec<ProbeId>,
-    places: HashMap<ProbeId, u32>,
-    verdicts: Vec<Verdict>,
+    checks: Checks,
 
     link: watch::Sender<Option<Wanted>>,
     building: watch::Sender<bool>,
@@ -110,10 +103,7 @@ pub struct Steer {
     /// Told when other nodes bring node states.
     learned: mpsc::UnboundedSender<()>,
     told: Option<Told>,
-    /// Connections of each L7 node, while others may want to know.
-    connections: BTreeMap<String, u64>,
-    counting: Option<JoinHandle<BTreeMap<String, u64>>>,
-    count_at: Option<Instant>,
+    census: Census,
     /// When the state file is tried again, if it could not be written.
     flush_at: Option<Instant>,
 }
@@ -150,7 +140,7 @@ enum Event {
     Signal(Signal),
     Peer,
     Learned,
-    Counted(BTreeMap<String, u64>),
+    Counted,
     File,
     Timer,
 }
@@ -163,15 +153,10 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
     let link = link::start(dataplane.clone(), events);
     let (building, is_building) = watch::channel(false);
     let pulse = watchdog::start(dataplane.clone(), is_building);
-    let (monitor, mut changes) = Monitor::start(health::monitor::Settings::default());
-    // Until the dataplane is known to forward, nothing comes back through its tunnel.
-    monitor.freeze(true);
+    let (checks, mut changes) = Checks::start();
     let mut steer = Steer {
         started: boot(),
         socket: dataplane.into(),
-        ids: Vec::new(),
-        places: HashMap::new(),
-        verdicts: Vec::new(),
         plan: None,
         stale: true,
         starting: Starting::Alone,
@@ -185,21 +170,19 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
         mute: None,
         learned,
         told: None,
-        connections: BTreeMap::new(),
-        counting: None,
-        count_at: None,
+        census: Census::default(),
         flush_at: None,
         dataplane: Dataplane::default(),
         site,
         path,
         store,
         state_file,
-        monitor,
+        checks,
         link,
         building,
         pulse,
     };
-    steer.aim();
+    steer.checks.aim(&steer.site.aim);
     steer.meet_peers();
     // Also a node that has no dataplane yet is one that learns and tells what operators want.
     steer.tell_peers();
@@ -217,13 +200,13 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
             () = file_changed(&mut watch) => Event::File,
             () = heard(&mut steer.peers) => Event::Peer,
             Some(()) = learning.recv() => Event::Learned,
-            counted = counted(&mut steer.counting) => Event::Counted(counted),
+            () = steer.census.counted() => Event::Counted,
             () = timer(wake) => Event::Timer,
         };
         steer.pulse = pulse;
         match event {
             Event::Link(event) => steer.linked(event),
-            Event::Verdicts(ids) => steer.read(&ids),
+            Event::Verdicts(ids) => steer.stale |= steer.checks.read(&ids, &steer.site.aim),
             Event::Pulse => {
                 steer.pulse.mark_unchanged();
                 steer.hold_probes();
@@ -245,12 +228,8 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
                 }
                 continue;
             }
-            Event::Counted(connections) => {
-                steer.counting = None;
-                steer.connections = connections;
-            }
             Event::Learned => steer.stale = true,
-            Event::Timer => {}
+            Event::Counted | Event::Timer => {}
         }
         let wanted = steer.site.config.site.reload;
         if std::mem::replace(&mut watched, wanted) != wanted {
@@ -283,17 +262,6 @@ async fn heard(peers: &mut Option<Peers>) {
     }
 }
 
-/// Waits for the dataplane's counts, if they were asked for.
-async fn counted(
-    counting: &mut Option<JoinHandle<BTreeMap<String, u64>>>,
-) -> BTreeMap<String, u64> {
-    match counting {
-        // A question that panicked has counted nothing.
-        Some(task) => task.await.unwrap_or_default(),
-        None => std::future::pending().await,
-    }
-}
-
 async fn timer(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
@@ -311,16 +279,14 @@ impl Steer {
             Starting::Alone | Starting::Over => None,
         };
         let flush = self.flush_at.filter(|_| self.store.dirty());
-        // A count that is on its way wakes the loop by itself.
-        let count = self.count_at.filter(|_| self.counting.is_none());
-        [planned, starting, flush, count].into_iter().flatten().min()
+        [planned, starting, flush, self.census.next()].into_iter().flatten().min()
     }
 
     /// Draws the conclusions from whatever has happened.
     fn settle(&mut self) {
         self.flush();
         if let Starting::Waiting { until, .. } = self.starting {
-            let verdicts = self.verdicts.iter().all(|verdict| verdict.state.is_some());
+            let verdicts = self.checks.all_known();
             if verdicts || Instant::now() >= until {
                 tracing::info!(verdicts, "the start is over");
                 self.starting = Starting::Over;
@@ -333,12 +299,14 @@ impl Steer {
             Starting::Over => true,
         };
         let due = |(_, plan): &(_, Plan)| plan.wake.is_some_and(|at| boot() >= at);
-        if self.stale || self.plan.as_ref().is_some_and(due) {
+        let replan = self.stale || self.plan.as_ref().is_some_and(due);
+        if replan {
             self.stale = false;
             self.replan();
             self.tell_hooks();
         }
-        if send {
+        // Whole Snapshots are long to compare: not after each event.
+        if send && (replan || self.dataplane.wanted.is_none()) {
             self.send();
         }
         self.count();

@@ -123,7 +123,7 @@ impl World {
 
     async fn call(&self, request: Wish) -> Answer {
         let (reply, answer) = oneshot::channel();
-        assert!(self.calls.send(Call { request, uid: 0, reply }).await.is_ok());
+        assert!(self.calls.send(Call { request, uid: 0, stats: None, reply }).await.is_ok());
         answer.await.expect("the loop answers")
     }
 

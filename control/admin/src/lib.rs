@@ -12,12 +12,14 @@ mod request;
 mod state;
 mod status;
 
+/// What holds of a node, the worst of all that is said of it: what the dataplane is told.
+pub use api::State as Effective;
 pub use peer::{PeerReply, PeerRequest, PeerStatus, Table};
 pub use request::{Change, Failed, Reply, Request};
 pub use state::{Entry, States};
 pub use status::{
-    CheckStatus, DataplaneStatus, Effective, FileStatus, GateStatus, MemberStatus, NodeStatus,
-    Refusal, ServiceStatus, Status, VipStatus,
+    CheckStatus, DataplaneStatus, FileStatus, GateStatus, MemberStatus, NodeStatus, Refusal,
+    ServiceStatus, Status, VipStatus,
 };
 
 /// Version of both protocols. It rises when a message changes in a way that the other side would

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use api::State as Effective;
 use health::{Admin, State};
 use serde::{Deserialize, Serialize};
 
@@ -169,36 +170,6 @@ pub struct MemberStatus {
     pub operator: Admin,
     /// Each check.
     pub checks: Vec<CheckStatus>,
-}
-
-/// Effective state of a node, from good to bad.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effective {
-    /// Takes new flows.
-    #[default]
-    Up,
-    /// New to the service.
-    Joining,
-    /// Keeps what it has.
-    Drain,
-    /// Keeps what it has for a while.
-    Maintenance,
-    /// Does not answer, or was not asked yet.
-    Down,
-}
-
-impl Effective {
-    /// Its name, as in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Joining => "joining",
-            Self::Drain => "drain",
-            Self::Maintenance => "maintenance",
-            Self::Down => "down",
-        }
-    }
 }
 
 /// A check of a node.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::{Hash, Ports, Protocol};
+use api::{Hash, Ports};
 
 use crate::settings::{Config, L4, Nics, Service};
 
@@ -55,11 +55,7 @@ fn lost(old: &Config, before: &Service, new: &Config, after: &Service) -> Vec<St
         lost.push("none of its VIPs is left".into());
     }
     if before.protocol != after.protocol {
-        let name = |protocol| match protocol {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        };
-        lost.push(format!("it is {} no more", name(before.protocol)));
+        lost.push(format!("it is {} no more", before.protocol));
     } else if !overlap(&before.ports, &after.ports) {
         lost.push("none of its ports is left".into());
     }

@@ -67,11 +67,7 @@ fn line(flow: &Flow) -> String {
             let [source, destination] =
                 [(tuple.source, tuple.source_port), (tuple.destination, tuple.destination_port)]
                     .map(std::net::SocketAddr::from);
-            let protocol = match tuple.protocol {
-                api::Protocol::Tcp => "tcp",
-                api::Protocol::Udp => "udp",
-            };
-            format!("{protocol} {source} -> {destination}")
+            format!("{} {source} -> {destination}", tuple.protocol)
         }
         None => format!("hash {} on worker {}", flow.hash, flow.worker),
     };

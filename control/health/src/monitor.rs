@@ -168,8 +168,8 @@ impl Changes {
     }
 }
 
-/// Time since boot, suspension included: what [`Standing::since`] is in.
-fn boottime() -> Duration {
+/// CLOCK_BOOTTIME, which counts suspension: what [`Standing::since`] is in.
+pub fn boottime() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has this clock since 2.6.39").into()
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{Reply, Request, Status};
+use api::Stats;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -85,12 +86,12 @@ async fn answer(
         _ => return plain(StatusCode::METHOD_NOT_ALLOWED, "there is GET\n"),
     }
     let stats = match dataplane::ask(dataplane, &api::Request::Stats, PATIENCE).await {
-        Ok(api::Reply::Stats(stats)) => Some(*stats),
+        Ok(api::Reply::Stats(stats)) => Some(Arc::new(*stats)),
         Ok(_) | Err(_) => None,
     };
-    match status(calls).await {
+    match status(calls, stats.clone()).await {
         Some(status) => {
-            let body = text::render(&status, stats.as_ref());
+            let body = text::render(&status, stats.as_deref());
             let mut response = Response::new(Full::new(Bytes::from(body)));
             let kind = "text/plain; version=0.0.4; charset=utf-8";
             response
@@ -102,9 +103,12 @@ async fn answer(
     }
 }
 
-async fn status(calls: &mpsc::Sender<Call>) -> Option<Status> {
+async fn status(calls: &mpsc::Sender<Call>, stats: Option<Arc<Stats>>) -> Option<Status> {
     let (reply, answer) = oneshot::channel();
-    calls.send(Call { request: Request::Status { brief: true }, uid: NOBODY, reply }).await.ok()?;
+    calls
+        .send(Call { request: Request::Status { brief: true }, uid: NOBODY, stats, reply })
+        .await
+        .ok()?;
     match answer.await.ok()? {
         Reply::Status(status) => Some(*status),
         Reply::Done(_) | Reply::Refused { .. } | Reply::Dataplane(_) | Reply::Error(_) => None,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{Reply, Request};
+use api::Stats;
 use nix::unistd::Group;
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -38,6 +39,8 @@ pub struct Call {
     pub request: Request,
     /// User id of the caller.
     pub uid: u32,
+    /// What the dataplane counts, if the caller has asked it: for a status, which asks otherwise.
+    pub stats: Option<Arc<Stats>>,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Reply>,
 }
@@ -202,7 +205,7 @@ async fn answer(line: &[u8], uid: u32, calls: &mpsc::Sender<Call>, dataplane: &P
         Err(error) => return Reply::Error(format!("not a request: {error}")),
     };
     let (reply, answer) = oneshot::channel();
-    match calls.send(Call { request, uid, reply }).await {
+    match calls.send(Call { request, uid, stats: None, reply }).await {
         Ok(()) => answer.await.unwrap_or_else(|_| Reply::Error("no answer: stopping".into())),
         Err(_) => Reply::Error("no answer: stopping".into()),
     }

@@ -8,7 +8,7 @@ use admin::{
     CheckStatus, DataplaneStatus, Effective, FileStatus, GateStatus, MemberStatus, NodeStatus,
     Refusal, ServiceStatus, States, Status, VipStatus,
 };
-use api::{Ports, Prefix, Protocol, Release, Snapshot, State, Stats};
+use api::{Prefix, Release, Snapshot, State, Stats};
 use config::{QuorumLoss, Service};
 use health::{Admin, Probe, Standing};
 
@@ -186,17 +186,9 @@ fn nodes(view: &View<'_>) -> Vec<NodeStatus> {
 
 fn service(view: &View<'_>, s: usize, brief: bool) -> ServiceStatus {
     let service = &view.site.config.services[s];
-    let protocol = match service.protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-    };
-    let ports = match &service.ports {
-        Ports::List(ports) => ports.iter().map(u16::to_string).collect::<Vec<_>>().join(","),
-        Ports::Range(first, last) => format!("{first}-{last}"),
-        Ports::Any => "any".into(),
-    };
     let vips = (0..service.vips.len()).map(|v| vip(view, s, v, brief)).collect();
-    ServiceStatus { name: service.name.clone(), ports: format!("{protocol} {ports}"), vips }
+    let ports = format!("{} {}", service.protocol, service.ports);
+    ServiceStatus { name: service.name.clone(), ports, vips }
 }
 
 fn vip(view: &View<'_>, s: usize, v: usize, brief: bool) -> VipStatus {

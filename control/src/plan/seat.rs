@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use admin::Effective;
 use api::{Release, State};
 use config::Service;
 use health::Admin;
@@ -15,7 +14,7 @@ use crate::clock::millis;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seat {
     /// The worst of everything that is said of it.
-    pub state: Effective,
+    pub state: State,
     /// What made it so.
     pub cause: Cause,
     /// Its weight in hundredths: the configured one times percent.
@@ -62,26 +61,26 @@ pub(super) fn seat(
     let before = was.member(node.index);
     let last = was.seat(node.index);
 
-    let mut worst = Worst { state: Effective::Up, cause: Cause::Well };
+    let mut worst = Worst { state: State::Up, cause: Cause::Well };
     let mut percent = u16::MAX;
     for &place in probes {
         let Verdict { state, admin, weight } = known.verdicts[place as usize];
         match state {
             Some(health::State::Up) => {}
-            Some(health::State::Drain) => worst.or(Effective::Drain, Cause::Check(place)),
-            Some(health::State::Down) => worst.or(Effective::Down, Cause::Check(place)),
+            Some(health::State::Drain) => worst.or(State::Drain, Cause::Check(place)),
+            Some(health::State::Down) => worst.or(State::Down, Cause::Check(place)),
             // Nobody was there to be anything before.
             None if last.is_some_and(|last| last.cause == Cause::Unchecked) => {
                 if service.alpha {
-                    worst.or(Effective::Down, Cause::Unchecked);
+                    worst.or(State::Down, Cause::Unchecked);
                 }
             }
             None => match before.map(|member| member.state) {
                 Some(State::Up | State::Joining) => {}
-                Some(State::Drain) => worst.or(Effective::Drain, Cause::Before),
-                Some(State::Maintenance) => worst.or(Effective::Maintenance, Cause::Before),
-                Some(State::Down) => worst.or(Effective::Down, Cause::Before),
-                None if service.alpha => worst.or(Effective::Down, Cause::Unchecked),
+                Some(State::Drain) => worst.or(State::Drain, Cause::Before),
+                Some(State::Maintenance) => worst.or(State::Maintenance, Cause::Before),
+                Some(State::Down) => worst.or(State::Down, Cause::Before),
+                None if service.alpha => worst.or(State::Down, Cause::Unchecked),
                 None => {}
             },
         }
@@ -93,7 +92,7 @@ pub(super) fn seat(
     }
     let weight = u32::from(member.weight) * u32::from(percent);
     if weight == 0 {
-        worst.or(Effective::Drain, Cause::Weight);
+        worst.or(State::Drain, Cause::Weight);
     }
     if let Some(entry) = known.states.get(&node.name) {
         worst.wanted(entry.state, Cause::Operator);
@@ -108,7 +107,7 @@ pub(super) fn seat(
         (None, Some(_) | None) => None,
     };
     if joins.is_some() {
-        worst.or(Effective::Joining, Cause::New);
+        worst.or(State::Joining, Cause::New);
     }
 
     let Worst { state, cause } = worst;
@@ -122,12 +121,12 @@ pub(super) fn seat(
 
 /// The worst so far, and what made it so.
 struct Worst {
-    state: Effective,
+    state: State,
     cause: Cause,
 }
 
 impl Worst {
-    fn or(&mut self, state: Effective, cause: Cause) {
+    fn or(&mut self, state: State, cause: Cause) {
         if state > self.state {
             *self = Self { state, cause };
         }
@@ -136,8 +135,8 @@ impl Worst {
     fn wanted(&mut self, admin: Admin, cause: Cause) {
         match admin {
             Admin::Ready => {}
-            Admin::Drain => self.or(Effective::Drain, cause),
-            Admin::Maintenance => self.or(Effective::Maintenance, cause),
+            Admin::Drain => self.or(State::Drain, cause),
+            Admin::Maintenance => self.or(State::Maintenance, cause),
         }
     }
 }
@@ -147,22 +146,22 @@ impl Worst {
 fn release(
     now: Duration,
     service: &Service,
-    state: Effective,
+    state: State,
     cause: Cause,
     before: Option<&api::Member>,
 ) -> Release {
     let hold = match state {
-        Effective::Up | Effective::Joining | Effective::Drain => return Release::Never,
+        State::Up | State::Joining | State::Drain => return Release::Never,
         // What was never asked never had flows, or is what it was.
-        Effective::Down if cause == Cause::Unchecked => return Release::Never,
-        Effective::Down => service.down_hold,
-        Effective::Maintenance => Some(service.drain_timeout),
+        State::Down if cause == Cause::Unchecked => return Release::Never,
+        State::Down => service.down_hold,
+        State::Maintenance => Some(service.drain_timeout),
     };
     let new = hold.map_or(Release::Never, |hold| Release::At(millis(now + hold)));
     let Some(before) = before else { return new };
     let same = matches!(
         (before.state, state),
-        (State::Down, Effective::Down) | (State::Maintenance, Effective::Maintenance)
+        (State::Down, State::Down) | (State::Maintenance, State::Maintenance)
     );
     match (before.state, before.release) {
         _ if same => before.release,

@@ -1,9 +1,8 @@
 use std::sync::Arc;
 
-use admin::Entry;
-use api::{Hash, HashKey, IdleTimes, Limits, Ports, Protocol};
-use config::{L7, Reload, ServiceCheck, Site, Times};
-use health::{Check, Http, Kind, StatusSet, Timing};
+use admin::{Effective, Entry};
+use config::{HostSecrets, ServiceCheck, Times};
+use health::{Check, Kind, Timing};
 use proptest::prelude::*;
 
 use super::*;
@@ -25,74 +24,31 @@ struct World {
 
 impl World {
     fn new(nodes: u16) -> Self {
-        let http = Http {
-            tls: None,
-            method: "GET".into(),
-            path: "/healthcheck".into(),
-            host: None,
-            status: StatusSet(vec![(200, 299)]),
-            drain_status: StatusSet(vec![(503, 503)]),
-            body: None,
-        };
-        let check = Check { kind: Kind::Http(http), timing: Timing::default() };
-        let node = |index: u16| L7 {
-            name: format!("l7-{index}"),
-            index,
-            addresses: vec![
-                format!("192.0.2.{}", 139 + index).parse().unwrap(),
-                format!("2001:db8::{index}").parse().unwrap(),
-            ],
-            weight: 1,
-        };
-        let service = Service {
-            name: "web".into(),
-            vips: vec!["198.51.100.1".parse().unwrap(), "2001:db8:1::1".parse().unwrap()],
-            protocol: Protocol::Tcp,
-            ports: Ports::List(vec![80]),
-            hash: Hash::FiveTuple,
-            rows: 65_537,
-            track: true,
-            allow: vec![],
-            deny: vec![],
-            source_limit: None,
-            answer_unknown: false,
-            nodes: (0..usize::from(nodes)).map(|l7| config::Member { l7, weight: 1 }).collect(),
-            checks: vec![ServiceCheck { check, port: 80, direct: false }],
-            quorum: 1,
-            hysteresis: 0,
-            on_quorum_loss: QuorumLoss::Withdraw,
-            alpha: true,
-            omega: false,
-            on_quorum_up: None,
-            on_quorum_down: None,
-            down_hold: Some(HOLD),
-            drain_timeout: DRAIN,
-        };
-        let config = Config {
-            site: Site {
-                name: "test".into(),
-                hash_key: HashKey::new([7; 16]),
-                peering: None,
-                reload: Reload::Manual,
-                management: vec![],
-                times: Times::default(),
-                limits: Limits::default(),
-                idle: IdleTimes::default(),
-            },
-            routers: vec![],
-            l4: vec![L4 {
-                name: "l4-1".into(),
-                addresses: vec![
-                    "192.0.2.132".parse().unwrap(),
-                    "2001:db8::c000:284".parse().unwrap(),
-                ],
-                tunnel_sources: vec![],
-                nics: None,
-                checks: vec![],
-            }],
-            l7: (1..=nodes).map(node).collect(),
-            services: vec![service],
-        };
+        let mut text = String::from(
+            r#"
+[site]
+name = "test"
+hash_key = "07070707070707070707070707070707"
+[[l4]]
+name = "l4-1"
+addresses = ["192.0.2.132", "2001:db8::c000:284"]
+[[service]]
+name = "web"
+vips = ["198.51.100.1", "2001:db8:1::1"]
+protocol = "tcp"
+ports = 80
+down_hold = "10s"
+drain_timeout = "60s"
+check.http = { path = "/healthcheck" }
+"#,
+        );
+        for index in 1..=nodes {
+            let (v4, v6) = (format!("192.0.2.{}", 139 + index), format!("2001:db8::{index}"));
+            text += &format!(
+                "[[l7]]\nname = \"l7-{index}\"\nindex = {index}\naddresses = [\"{v4}\", \"{v6}\"]\n"
+            );
+        }
+        let config = Config::parse(&text, &HostSecrets::new(0o600, None)).unwrap();
         let mut world = Self {
             config: Arc::new(config),
             aim: Aim::default(),

@@ -1,9 +1,13 @@
 //! What callers of the admin socket want, done.
 
-use admin::{Change, Failed, Reply, Request};
-use health::Admin;
-
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use admin::{Change, Failed, Reply, Request};
+use api::Stats;
+use health::Admin;
+use tokio::sync::oneshot;
 
 use super::Steer;
 use crate::admin::socket::Call;
@@ -14,14 +18,14 @@ use crate::peer::Reach;
 use crate::states::Store;
 
 /// How long the dataplane may take to tell its counters for a status.
-const STATS: std::time::Duration = std::time::Duration::from_secs(5);
+const STATS: Duration = Duration::from_secs(5);
 
 impl Steer {
     pub(super) fn call(&mut self, call: Call) {
-        let Call { request, uid, reply } = call;
+        let Call { request, uid, stats, reply } = call;
         let answer = match request {
             Request::Status { brief } => {
-                self.tell(brief, reply);
+                self.tell(brief, stats, reply);
                 return;
             }
             Request::SetState { node, state } => {
@@ -42,8 +46,8 @@ impl Steer {
     }
 
     /// The status, with what the dataplane knows of connections: that is asked for aside.
-    fn tell(&self, brief: bool, reply: tokio::sync::oneshot::Sender<Reply>) {
-        let standing = |place| self.standing(place);
+    fn tell(&self, brief: bool, stats: Option<Arc<Stats>>, reply: oneshot::Sender<Reply>) {
+        let standing = |place| self.checks.standing(place);
         let mut view = self.view(&standing);
         let peers = |nodes: &mut [admin::NodeStatus]| {
             if let Some(peers) = &self.peers {
@@ -56,8 +60,11 @@ impl Steer {
         let socket = self.socket.clone();
         tokio::spawn(async move {
             if let Some(snapshot) = snapshot.filter(|_| told.dataplane.connected) {
-                let stats = dataplane::ask(&socket, &api::Request::Stats, STATS).await;
-                if let Ok(api::Reply::Stats(stats)) = stats {
+                let stats = match stats {
+                    Some(stats) => Some(stats),
+                    None => ask(&socket).await,
+                };
+                if let Some(stats) = stats {
                     status::enrich(&mut told, &stats, &snapshot);
                 }
             }
@@ -65,13 +72,7 @@ impl Steer {
         });
     }
 
-    fn set_state(
-        &mut self,
-        node: &str,
-        state: Admin,
-        uid: u32,
-        reply: tokio::sync::oneshot::Sender<Reply>,
-    ) {
+    fn set_state(&mut self, node: &str, state: Admin, uid: u32, reply: oneshot::Sender<Reply>) {
         if !self.site.has_node(node) {
             let config = &self.site.config;
             let l4 = config.l4.iter().map(|node| node.name.as_str());
@@ -112,6 +113,13 @@ impl Steer {
             }
             let _ = reply.send(Reply::Done(Change { notes, failed }));
         });
+    }
+}
+
+async fn ask(dataplane: &Path) -> Option<Arc<Stats>> {
+    match dataplane::ask(dataplane, &api::Request::Stats, STATS).await {
+        Ok(api::Reply::Stats(stats)) => Some(Arc::new(*stats)),
+        Ok(_) | Err(_) => None,
     }
 }
 

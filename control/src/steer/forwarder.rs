@@ -72,7 +72,7 @@ impl Steer {
     /// says, for either may notice what the other does not.
     pub(super) fn hold_probes(&self) {
         let silent = matches!(*self.pulse.borrow(), Pulse::Silent(_));
-        self.monitor.freeze(silent || self.dataplane.lost.is_some());
+        self.checks.hold(silent || self.dataplane.lost.is_some());
     }
 
     pub(super) fn found(&mut self, greeting: Greeting, found: Option<Box<InForce>>) {
@@ -111,9 +111,9 @@ impl Steer {
     pub(super) fn replan(&mut self) {
         let unasked;
         let verdicts = match self.starting {
-            Starting::Over => self.verdicts.as_slice(),
+            Starting::Over => self.checks.verdicts(),
             Starting::Alone | Starting::Waiting { .. } => {
-                unasked = vec![Verdict::NONE; self.verdicts.len()];
+                unasked = vec![Verdict::NONE; self.checks.verdicts().len()];
                 &unasked
             }
         };

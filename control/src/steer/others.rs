@@ -1,14 +1,12 @@
 //! The site's other L4 nodes: spoken with, and told how this one is.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::Snapshot;
 use health::Admin;
-use tokio::time::Instant;
 
-use super::{COUNT, Steer};
-use crate::dataplane;
+use super::Steer;
+use crate::census::Connections;
 use crate::peers::Peers;
 
 /// What the other L4 nodes were told of.
@@ -18,7 +16,7 @@ pub(super) struct Told {
     pub(super) planned: Option<u64>,
     pub(super) in_force: Option<u64>,
     pub(super) gate: Vec<String>,
-    pub(super) connections: BTreeMap<String, u64>,
+    pub(super) connections: Connections,
 }
 
 impl Steer {
@@ -57,7 +55,7 @@ impl Steer {
             planned: self.plan.as_ref().map(|(_, plan)| plan.snapshot.generation),
             in_force: generation(&self.dataplane.in_force),
             gate: self.gate(),
-            connections: self.connections.clone(),
+            connections: self.census.last().clone(),
         };
         if self.told.as_ref() != Some(&news) {
             peers.tell(&self.site, self.peer_status());
@@ -71,21 +69,10 @@ impl Steer {
         let leaving = |(name, entry): (&String, &admin::Entry)| {
             entry.state != Admin::Ready && self.site.config.l7.iter().any(|l7| l7.name == *name)
         };
-        if !self.store.states().iter().any(leaving) {
-            self.connections.clear();
-            self.count_at = None;
-        } else if self.counting.is_none() && self.count_at.is_none_or(|at| Instant::now() >= at) {
-            self.count_at = Some(Instant::now() + COUNT);
-            let socket = self.socket.clone();
-            self.counting = Some(tokio::spawn(async move {
-                match dataplane::ask(&socket, &api::Request::Stats, 2 * COUNT).await {
-                    Ok(api::Reply::Stats(stats)) => {
-                        let count = |node: api::NodeStats| (node.name, node.traffic.connections);
-                        stats.nodes.into_iter().map(count).collect()
-                    }
-                    Ok(_) | Err(_) => BTreeMap::new(),
-                }
-            }));
+        if self.store.states().iter().any(leaving) {
+            self.census.go_on(&self.socket);
+        } else {
+            self.census.stop();
         }
     }
 }

@@ -102,7 +102,7 @@ impl Steer {
             forwards: matches!(*self.pulse.borrow(), Pulse::Beats(_)),
             announced,
             tables,
-            connections: self.connections.clone(),
+            connections: self.census.last().clone(),
             states: States::new(),
         }
     }
@@ -130,7 +130,7 @@ impl Steer {
             operator_changes,
         } = self.counters;
         let health::monitor::Counters { run, failed, panicked, discarded, late, .. } =
-            self.monitor.counters();
+            self.checks.counters();
         let own = [
             ("plans", plans),
             ("snapshots_sent", snapshots_sent),
@@ -160,9 +160,9 @@ impl Steer {
             .iter()
             .map(|&place| {
                 let probe = crate::admin::status::describe(&self.site.aim.probes[place as usize]);
-                let said = self.standing(place).map(|standing| standing.reason);
+                let said = self.checks.standing(place).map(|standing| standing.reason);
                 let said = said.unwrap_or_else(|| "not asked yet".into());
-                (self.verdicts[place as usize], format!("check {probe}: {said}"))
+                (self.checks.verdicts()[place as usize], format!("check {probe}: {said}"))
             })
             .collect();
         Gate {

@@ -1,60 +1,14 @@
-//! The site file in force: read anew, watched, and its checks sent out.
-
-use std::collections::HashMap;
+//! The site file in force: read anew, and watched.
 
 use admin::Refusal;
 use config::SiteFile;
-use health::Standing;
-use health::monitor::ProbeId;
 
 use super::Steer;
 use crate::clock::unix_ms;
-use crate::plan::Verdict;
 use crate::reload;
 use crate::watch::Watch;
 
 impl Steer {
-    /// Sends the monitor after what the site's checks ask.
-    pub(super) fn aim(&mut self) {
-        let known: HashMap<ProbeId, Verdict> =
-            self.ids.iter().copied().zip(self.verdicts.iter().copied()).collect();
-        self.ids = self.monitor.set(self.site.aim.probes.clone());
-        self.places = self.ids.iter().copied().zip(0..).collect();
-        let verdict = |id| known.get(id).copied().unwrap_or(Verdict::NONE);
-        self.verdicts = self.ids.iter().map(verdict).collect();
-        let all = self.ids.clone();
-        self.read(&all);
-    }
-
-    /// Reads what the monitor thinks of these.
-    pub(super) fn read(&mut self, ids: &[ProbeId]) {
-        let standings = self.monitor.standings();
-        for id in ids {
-            let Some(&place) = self.places.get(id) else { continue };
-            if let Some(standing) = standings.get(*id) {
-                let verdict = Verdict {
-                    state: standing.state,
-                    admin: standing.admin,
-                    weight: standing.weight,
-                };
-                if std::mem::replace(&mut self.verdicts[place as usize], verdict) == verdict {
-                    continue;
-                }
-                self.stale = true;
-                let probe = &self.site.aim.probes[place as usize];
-                tracing::info!(
-                    node = %probe.target.node,
-                    check = crate::admin::status::describe(probe),
-                    state = ?verdict.state,
-                    admin = ?verdict.admin,
-                    weight = verdict.weight,
-                    reason = standing.reason,
-                    "verdict"
-                );
-            }
-        }
-    }
-
     /// Watches the site file, if that is wanted.
     pub(super) fn watch(&self) -> Option<Watch> {
         match self.site.config.site.reload {
@@ -92,7 +46,7 @@ impl Steer {
                     // Asked for again it is offered again, by force if that is what was missing.
                     self.dataplane.wanted = None;
                 }
-                self.aim();
+                self.checks.aim(&self.site.aim);
                 Ok(notes)
             }
             Err(reasons) => {
@@ -122,9 +76,5 @@ impl Steer {
         for node in self.store.retain(&known) {
             tracing::info!(node, "its node state is forgotten: it has left the site");
         }
-    }
-
-    pub(super) fn standing(&self, place: u32) -> Option<Standing> {
-        self.monitor.standing(self.ids[place as usize])
     }
 }

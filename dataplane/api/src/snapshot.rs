@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -128,8 +129,8 @@ pub struct Member {
     pub release: Release,
 }
 
-/// A node's state in a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A node's state in a service, from good to bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Takes new flows.
@@ -143,6 +144,19 @@ pub enum State {
     Maintenance,
     /// Does not answer: flows stay until [`Member::release`].
     Down,
+}
+
+impl State {
+    /// Its name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Joining => "joining",
+            Self::Drain => "drain",
+            Self::Maintenance => "maintenance",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// The instant at which a node's flows go to other nodes.
@@ -176,6 +190,15 @@ impl Protocol {
     }
 }
 
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
 /// Destination ports of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -186,6 +209,20 @@ pub enum Ports {
     Range(u16, u16),
     /// Any port for which no other service is.
     Any,
+}
+
+/// `80,443`, `8000-8999` or `any`.
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(ports) => {
+                let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+                f.write_str(&ports.join(","))
+            }
+            Self::Range(first, last) => write!(f, "{first}-{last}"),
+            Self::Any => f.write_str("any"),
+        }
+    }
 }
 
 /// What chooses a flow's row.

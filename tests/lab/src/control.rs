@@ -83,14 +83,8 @@ impl L4 {
     /// # Panics
     /// It does not run, or does not end within `deadline`.
     pub fn terminate_control(&self, deadline: Duration) -> ExitStatus {
-        let mut process = self.control().take().expect("control runs");
-        process.signal(Signal::SIGTERM);
-        let mut status = None;
-        wait_until(&format!("control of {} ends", self.name()), deadline, || {
-            status = process.try_wait();
-            status.is_some()
-        });
-        status.expect("the wait ended because it has ended")
+        let process = self.control().take();
+        process.expect("control runs").terminate(deadline)
     }
 
     /// SIGHUP for its control.

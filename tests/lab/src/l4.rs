@@ -8,13 +8,12 @@ use api::{
     Apply, CaptureFilter, Captured, ExplainQuery, Explanation, Flow, FlowsQuery, Reply, Request,
     Snapshot, Stats,
 };
-use nix::sys::signal::Signal;
 
 use crate::address::Addresses;
 use crate::process::Process;
 use crate::site_file::SiteFile;
 use crate::wire::L4Wire;
-use crate::{Error, Flags, Namespace, program, socket, wait_until};
+use crate::{Error, Flags, Namespace, program, socket};
 
 /// The forwarder's program.
 pub(crate) const DATAPLANE: &str = "palier-dataplane";
@@ -179,14 +178,8 @@ impl L4 {
     /// # Panics
     /// It does not run, or does not end within `deadline`.
     pub fn terminate(&self, deadline: Duration) -> ExitStatus {
-        let mut process = self.process().take().expect("the dataplane runs");
-        process.signal(Signal::SIGTERM);
-        let mut status = None;
-        wait_until(&format!("the dataplane of {} ends", self.name), deadline, || {
-            status = process.try_wait();
-            status.is_some()
-        });
-        status.expect("the wait ended because it has ended")
+        let process = self.process().take();
+        process.expect("the dataplane runs").terminate(deadline)
     }
 
     /// Makes a request.

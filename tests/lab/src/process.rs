@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::Error;
+use crate::{Error, wait_until};
 
 /// How many lines of a log a message shows.
 const TAIL: usize = 25;
@@ -84,6 +84,20 @@ impl Process {
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("a child can be waited for");
+    }
+
+    /// SIGTERM; returns how it ended.
+    ///
+    /// # Panics
+    /// It does not end within `deadline`.
+    pub(crate) fn terminate(mut self, deadline: Duration) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        let mut status = None;
+        wait_until(&format!("{} of {} ends", self.program, self.node), deadline, || {
+            status = self.try_wait();
+            status.is_some()
+        });
+        status.expect("the wait ended because it has ended")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -1,6 +1,5 @@
 //! What a site file makes, in words.
 
-use api::{Ports, Protocol};
 use config::{Config, Service};
 
 use super::share::shares;
@@ -82,16 +81,7 @@ fn services(config: &Config) -> Table {
 }
 
 fn ports(service: &Service) -> String {
-    let protocol = match service.protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-    };
-    let ports = match &service.ports {
-        Ports::List(ports) => ports.iter().map(u16::to_string).collect::<Vec<_>>().join(","),
-        Ports::Range(first, last) => format!("{first}-{last}"),
-        Ports::Any => "any".into(),
-    };
-    format!("{protocol} {ports}")
+    format!("{} {}", service.protocol, service.ports)
 }
 
 fn join(items: &[impl ToString]) -> String {
