@@ -299,15 +299,14 @@ impl Steer {
             Starting::Over => true,
         };
         let due = |(_, plan): &(_, Plan)| plan.wake.is_some_and(|at| boot() >= at);
-        let replan = self.stale || self.plan.as_ref().is_some_and(due);
-        if replan {
+        if self.stale || self.plan.as_ref().is_some_and(due) {
             self.stale = false;
             self.replan();
             self.tell_hooks();
-        }
-        // Whole Snapshots are long to compare: not after each event.
-        if send && (replan || self.dataplane.wanted.is_none()) {
-            self.send();
+            // Whoever wants the dataplane to be told again wants a new plan, too.
+            if send {
+                self.send();
+            }
         }
         self.count();
         self.tell_peers();
