@@ -2,13 +2,15 @@
 //! the site's [`Aim`].
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use health::Standing;
-use health::monitor::{Changes, Counters, Monitor, ProbeId, Settings};
+use health::monitor::{Changes, Counters, Held, Monitor, ProbeId, Settings};
 
 use crate::admin::status::describe;
 use crate::aim::Aim;
 use crate::plan::Verdict;
+use crate::reach::Reach;
 
 /// The checks of the site in force.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Checks {
     ids: Vec<ProbeId>,
     places: HashMap<ProbeId, u32>,
     verdicts: Vec<Verdict>,
+    /// Whether probes leave this host, and which of those through the tunnel.
+    allowed: (bool, Arc<Reach>),
 }
 
 impl Checks {
@@ -25,9 +29,10 @@ impl Checks {
     /// tunnel. The other half tells when verdicts change.
     pub fn start() -> (Self, Changes) {
         let (monitor, changes) = Monitor::start(Settings::default());
-        monitor.freeze(true);
-        let checks =
-            Self { monitor, ids: Vec::new(), places: HashMap::new(), verdicts: Vec::new() };
+        monitor.hold(Held::all_that_leave());
+        let allowed = (false, Arc::default());
+        let (ids, places, verdicts) = <_>::default();
+        let checks = Self { monitor, ids, places, verdicts, allowed };
         (checks, changes)
     }
 
@@ -80,14 +85,32 @@ impl Checks {
         self.verdicts.iter().all(|verdict| verdict.state.is_some())
     }
 
+    /// Whether each probe has one that the dataplane lets through as it is now.
+    pub fn all_within_reach_known(&self, aim: &Aim) -> bool {
+        let (_, reach) = &self.allowed;
+        let of = |(verdict, probe): (&Verdict, _)| verdict.state.is_some() || !reach.has(probe);
+        self.verdicts.iter().zip(&aim.probes).all(of)
+    }
+
     /// What is thought of the target of the probe at a place, in full.
     pub fn standing(&self, place: u32) -> Option<Standing> {
         self.monitor.standing(self.ids[place as usize])
     }
 
-    /// Holds the probes that leave this host, or lets them go on.
-    pub fn hold(&self, hold: bool) {
-        self.monitor.freeze(hold);
+    /// Lets those probes go on that reach whom they are for; of those that leave this host none at all
+    /// unless the dataplane is there: the host's own packets pass it, too.
+    pub fn allow(&mut self, leave: bool, reach: Reach) {
+        if (leave, &reach) == (self.allowed.0, &*self.allowed.1) {
+            return;
+        }
+        self.allowed = (leave, Arc::new(reach));
+        self.monitor.hold(match leave {
+            true => {
+                let reach = self.allowed.1.clone();
+                Held::those(move |probe| !reach.has(probe))
+            }
+            false => Held::all_that_leave(),
+        });
     }
 
     /// What the monitor counts.

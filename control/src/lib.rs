@@ -18,6 +18,7 @@ pub mod notify;
 pub mod peer;
 pub mod peers;
 pub mod plan;
+pub mod reach;
 pub mod reload;
 pub mod site;
 pub mod states;

@@ -209,7 +209,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
             Event::Verdicts(ids) => steer.stale |= steer.checks.read(&ids, &steer.site.aim),
             Event::Pulse => {
                 steer.pulse.mark_unchanged();
-                steer.hold_probes();
+                steer.allow_probes();
             }
             Event::Call(call) => steer.call(call),
             Event::Signal(Signal::Reload) => {
@@ -285,8 +285,13 @@ impl Steer {
     /// Draws the conclusions from whatever has happened.
     fn settle(&mut self) {
         self.flush();
-        if let Starting::Waiting { until, .. } = self.starting {
-            let verdicts = self.checks.all_known();
+        if let Starting::Waiting { until, empty } = self.starting {
+            // What a dataplane was found with is left alone until then, so what it does not know yet
+            // cannot be asked.
+            let verdicts = match empty {
+                true => self.checks.all_known(),
+                false => self.checks.all_within_reach_known(&self.site.aim),
+            };
             if verdicts || Instant::now() >= until {
                 tracing::info!(verdicts, "the start is over");
                 self.starting = Starting::Over;

@@ -73,10 +73,14 @@ struct World {
 
 impl World {
     fn start(taken: Taken) -> Self {
+        Self::start_with(SITE, taken)
+    }
+
+    fn start_with(site: &str, taken: Taken) -> Self {
         let folder = tempfile::tempdir().expect("there is room");
         let path = folder.path().join("site.toml");
         let place = |name: &str| folder.path().join(name).display().to_string();
-        let text = SITE.replace("DOWN", &place("down")).replace("ASKED", &place("asked"));
+        let text = site.replace("DOWN", &place("down")).replace("ASKED", &place("asked"));
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -272,4 +276,34 @@ async fn what_is_announced_stays_so_while_the_next_snapshot_is_built() {
     let last = world.until("the second is refused", refused).await.dataplane;
     assert_eq!(last.generation, first.dataplane.wanted, "the first is in force");
     assert!(last.wanted > last.generation);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_through_the_tunnel_before_the_dataplane_knows_whom_it_is_for() {
+    /// A new probe starts within a second.
+    const WITHIN: Duration = Duration::from_millis(1500);
+    let command = SITE.lines().find(|line| line.contains("check.command")).expect("it is there");
+    let one = SITE.replace(command, "check.tcp = {}");
+    let world = World::start_with(&one, Taken::Building);
+    // This host has no address of an L4 node, so each probe tells of that.
+    let asked = |status: &Status| -> Vec<bool> {
+        let members = &status.services[0].vips[0].nodes;
+        members.iter().map(|member| member.checks[0].reason != "not asked yet").collect()
+    };
+    let sent = |status: &Status| status.dataplane.wanted.is_some();
+    world.until("the first Snapshot is on its way", sent).await;
+    sleep(WITHIN).await;
+    assert_eq!(asked(&world.status().await), [false]);
+    world.dataplane.lock().taken = Taken::InForce;
+    world.until("the first node is asked", |status| asked(status) == [true]).await;
+
+    world.dataplane.lock().taken = Taken::Building;
+    let second = "[[l7]]\nname = \"l7-2\"\nindex = 2\naddresses = [\"192.0.2.141\"]\n[[service]]";
+    std::fs::write(world.path("site.toml"), one.replace("[[service]]", second)).unwrap();
+    let done = world.call(Wish::Reload { force: false }).await;
+    assert!(matches!(done, Answer::Done(_)), "{done:?}");
+    sleep(WITHIN).await;
+    assert_eq!(asked(&world.status().await), [true, false]);
+    world.dataplane.lock().taken = Taken::InForce;
+    world.until("the second is asked", |status| asked(status) == [true, true]).await;
 }

@@ -21,6 +21,13 @@ fn in_force(l4: &L4) -> Snapshot {
     }
 }
 
+/// Whether each node has a verdict of each of its checks.
+fn no_check_is_open(status: &Status) -> bool {
+    let vips = status.services.iter().flat_map(|service| &service.vips);
+    let mut checks = vips.flat_map(|vip| &vip.nodes).flat_map(|node| &node.checks);
+    checks.all(|check| check.state.is_some())
+}
+
 fn refusals(status: &Status) -> u64 {
     status.counters["reloads_refused"]
 }
@@ -146,7 +153,10 @@ fn what_leaves_nothing_of_something_takes_force() {
     let l4 = lab.l4(1);
     // What is refused without, and done with it.
     let forced = |change: &dyn Fn(String) -> String, told: &str| {
-        lab.wait_until("the last change is in force", SOON, || l4.is_settled());
+        // What the last change brought was checked, too: else a verdict comes between two looks.
+        lab.wait_until("the last change is in force", SOON, || {
+            no_check_is_open(&l4.status()) && l4.is_settled()
+        });
         let before = in_force(l4);
         lab.edit_site(change);
         let (status, said) = l4.ctl(&["reload"]);

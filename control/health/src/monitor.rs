@@ -19,7 +19,7 @@ use crate::probe::{self, Context};
 use crate::roster::{Landing, Roster};
 use crate::{Probe, Report, Standing};
 
-pub use crate::roster::{Counters, ProbeId};
+pub use crate::roster::{Counters, Held, ProbeId};
 
 /// How much a monitor may do at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,11 +110,10 @@ impl Monitor {
         ids
     }
 
-    /// Stops probes that leave this host, or lets them run again, soon. While the dataplane is away
-    /// they would say nothing of the nodes, also those that go past the tunnel: the host's own
-    /// packets pass the dataplane, too. What is thought of their targets stays as it is.
-    pub fn freeze(&self, frozen: bool) {
-        self.shared.roster.lock().freeze(frozen, Instant::now());
+    /// Stops these probes, also of those that are set later, and lets all others run, soon. What is
+    /// thought of their targets stays as it is. None are held at first.
+    pub fn hold(&self, held: Held) {
+        self.shared.roster.lock().hold(held, Instant::now());
         self.shared.wake.notify_one();
     }
 

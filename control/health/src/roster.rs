@@ -14,6 +14,10 @@ use crate::machine::Machine;
 use crate::schedule::{self, Schedule, Start};
 use crate::{Outcome, Probe, Report, Standing};
 
+mod held;
+
+pub use held::Held;
+
 /// A probe that starts so much after it was due counts as late.
 const LATE: Duration = Duration::from_millis(100);
 
@@ -33,7 +37,7 @@ pub struct Counters {
     pub failed: u64,
     /// Of these, probes that panicked.
     pub panicked: u64,
-    /// Probes given up before their report: gone, or frozen.
+    /// Probes given up before their report: gone, or held.
     pub discarded: u64,
     /// Probes started more than 100 ms after they were due: there is not time enough for all.
     pub late: u64,
@@ -59,18 +63,20 @@ struct Entry {
     phase: Phase,
     /// Whether it is among [`Roster::changed`].
     changed: bool,
+    /// Whether it may not run, by the roster's [`Held`].
+    held: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Not to be run: frozen, or not scheduled yet.
+    /// Not to be run: held, or not scheduled yet.
     Idle,
     Waiting {
         due: Instant,
     },
     Running {
         start: Start,
-        /// Whether its report will say nothing, for the freeze came in between.
+        /// Whether its report will say nothing, for it was held in between.
         discard: bool,
     },
 }
@@ -89,7 +95,7 @@ pub(crate) struct Roster {
     ids: HashMap<Arc<Probe>, ProbeId>,
     schedule: Schedule<ProbeId>,
     limit: usize,
-    frozen: bool,
+    held: Held,
     changed: Vec<ProbeId>,
     cancelled: HashSet<ProbeId>,
     counters: Counters,
@@ -105,7 +111,7 @@ impl Roster {
             ids: HashMap::new(),
             schedule: Schedule::new(),
             limit,
-            frozen: false,
+            held: Held::none(),
             changed: Vec::new(),
             cancelled: HashSet::new(),
             counters: Counters::default(),
@@ -156,19 +162,14 @@ impl Roster {
         ids
     }
 
-    /// Stops the probes that leave this host, those on their way included, or lets them run again.
-    /// What is thought of their targets stays.
-    pub(crate) fn freeze(&mut self, frozen: bool, now: Instant) {
-        if self.frozen == frozen {
-            return;
-        }
-        self.frozen = frozen;
+    /// Stops these probes, those on their way included, and lets all others run. What is thought of
+    /// their targets stays. It is asked of those that come later, too.
+    pub(crate) fn hold(&mut self, held: Held, now: Instant) {
+        self.held = held;
         let mut thawed = Vec::new();
         for (id, entry) in entries_mut(&mut self.slots) {
-            if !entry.probe.check.kind.leaves_this_host() {
-                continue;
-            }
-            match (entry.phase, frozen) {
+            entry.held = self.held.holds(&entry.probe);
+            match (entry.phase, entry.held) {
                 (Phase::Waiting { due }, true) => {
                     self.schedule.remove(id, due);
                     entry.phase = Phase::Idle;
@@ -246,9 +247,7 @@ impl Roster {
             Landing::Reported(_) | Landing::Panicked(_) | Landing::Cancelled => {
                 self.counters.discarded += 1;
                 entry.phase = Phase::Idle;
-                if !self.frozen {
-                    self.start_soon(&[id], now);
-                }
+                self.start_soon(&[id], now);
                 return false;
             }
         };
@@ -299,7 +298,8 @@ impl Roster {
         let id = ProbeId { slot, generation: place.generation };
         let probe = Arc::new(probe);
         self.ids.insert(Arc::clone(&probe), id);
-        place.entry = Some(Entry { probe, machine, phase: Phase::Idle, changed: false });
+        let held = self.held.holds(&probe);
+        place.entry = Some(Entry { probe, machine, phase: Phase::Idle, changed: false, held });
         id
     }
 
@@ -327,7 +327,7 @@ impl Roster {
             let delay = schedule::first_delay(ids.len(), interval, self.random.f64());
             let soon = now + delay;
             let due = match entry.phase {
-                Phase::Idle if self.frozen && entry.probe.check.kind.leaves_this_host() => continue,
+                Phase::Idle if entry.held => continue,
                 Phase::Idle => soon,
                 Phase::Waiting { due } => {
                     self.schedule.remove(*id, due);

@@ -10,6 +10,7 @@ use crate::clock::boot;
 use crate::dataplane::link::{self, Wanted};
 use crate::dataplane::watchdog::Pulse;
 use crate::plan::{Before, Known, Plan, Verdict};
+use crate::reach::Reach;
 use crate::reload;
 
 /// What is known of the dataplane.
@@ -59,7 +60,7 @@ impl Steer {
                 self.dataplane.lost = Some(why.to_string());
             }
         }
-        self.hold_probes();
+        self.allow_probes();
     }
 
     /// Whether nothing newer than this generation is on its way to the dataplane.
@@ -69,10 +70,12 @@ impl Steer {
     }
 
     /// Holds the probes for as long as the dataplane is away: as its link says, or as its watchdog
-    /// says, for either may notice what the other does not.
-    pub(super) fn hold_probes(&self) {
+    /// says, for either may notice what the other does not. And those through its tunnel until it
+    /// knows their nodes and VIPs as the site file does.
+    pub(super) fn allow_probes(&mut self) {
         let silent = matches!(*self.pulse.borrow(), Pulse::Silent(_));
-        self.checks.hold(silent || self.dataplane.lost.is_some());
+        let reach = Reach::of(self.dataplane.in_force.as_deref(), &self.site.config.l7);
+        self.checks.allow(!silent && self.dataplane.lost.is_none(), reach);
     }
 
     pub(super) fn found(&mut self, greeting: Greeting, found: Option<Box<InForce>>) {

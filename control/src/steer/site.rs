@@ -46,6 +46,8 @@ impl Steer {
                     // Asked for again it is offered again, by force if that is what was missing.
                     self.dataplane.wanted = None;
                 }
+                // First what may be asked: nobody shall answer for another.
+                self.allow_probes();
                 self.checks.aim(&self.site.aim);
                 Ok(notes)
             }

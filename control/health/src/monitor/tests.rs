@@ -185,7 +185,7 @@ async fn a_freeze_holds_what_leaves_this_host_and_the_thaw_asks_at_once() {
     local.check = Arc::new(Check { kind: Kind::File(file), timing: Timing::default() });
     monitor.set(vec![tunnelled(HANGS), probe(SLOW), local]);
     sleep(Duration::from_secs(60)).await;
-    monitor.freeze(true);
+    monitor.hold(Held::all_that_leave());
     // What is on its way is given up.
     sleep(Duration::from_millis(1)).await;
     let (hanging, slow) = (script.starts_of(HANGS).len(), script.starts_of(SLOW).len());
@@ -193,7 +193,7 @@ async fn a_freeze_holds_what_leaves_this_host_and_the_thaw_asks_at_once() {
     sleep(HOUR).await;
     assert_eq!((script.starts_of(HANGS).len(), script.starts_of(SLOW).len()), (hanging, slow));
     assert!(script.starts_of(WELL).len() > 1700);
-    monitor.freeze(false);
+    monitor.hold(Held::none());
     sleep(Duration::from_millis(50)).await;
     let (hanging, slow) = (hanging + 1, slow + 1);
     assert_eq!((script.starts_of(HANGS).len(), script.starts_of(SLOW).len()), (hanging, slow));

@@ -236,7 +236,7 @@ fn the_freeze_stops_what_leaves_this_host_and_nothing_else() {
     sim.roster.take_changed();
 
     // One waits, one is on its way.
-    sim.roster.freeze(true, sim.now());
+    sim.roster.hold(Held::all_that_leave(), sim.now());
     assert_eq!(sim.roster.take_cancelled(), HashSet::from([ids[1]]));
     assert!(!sim.report(ids[1], Failed));
     assert_eq!((sim.state(ids[0]), sim.state(ids[1])), (Some(State::Up), None));
@@ -247,7 +247,7 @@ fn the_freeze_stops_what_leaves_this_host_and_nothing_else() {
     sim.pass(SECOND / 10);
     assert_eq!(sim.start(), []);
 
-    sim.roster.freeze(false, sim.now());
+    sim.roster.hold(Held::none(), sim.now());
     sim.pass(SECOND / 10);
     let started: HashSet<ProbeId> = sim.start().into_iter().collect();
     assert_eq!(started, HashSet::from([ids[0], ids[1], ids[3]]));
@@ -259,8 +259,8 @@ fn a_probe_does_not_run_twice_at_once_because_of_a_short_freeze() {
     let id = sim.set(&[tunnelled(1)])[0];
     sim.pass(SECOND);
     assert_eq!(sim.start(), [id]);
-    sim.roster.freeze(true, sim.now());
-    sim.roster.freeze(false, sim.now());
+    sim.roster.hold(Held::all_that_leave(), sim.now());
+    sim.roster.hold(Held::none(), sim.now());
     sim.roster.hasten(sim.now());
     sim.pass(SECOND * 10);
     assert_eq!(sim.start(), []);
@@ -372,7 +372,8 @@ proptest! {
                 }
                 Event::Freeze(freeze) => {
                     frozen = freeze;
-                    sim.roster.freeze(freeze, sim.now());
+                    let held = if freeze { Held::all_that_leave() } else { Held::none() };
+                    sim.roster.hold(held, sim.now());
                 }
                 Event::Hasten => sim.roster.hasten(sim.now()),
                 Event::Pass(ms) => sim.pass(Duration::from_millis(ms)),
@@ -395,7 +396,7 @@ proptest! {
         }
 
         // Left alone, everyone has a turn.
-        sim.roster.freeze(false, sim.now());
+        sim.roster.hold(Held::none(), sim.now());
         let mut waiting: HashSet<ProbeId> = ids.iter().copied().collect();
         for _ in 0..1000 {
             for id in std::mem::take(&mut running) {
