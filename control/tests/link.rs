@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::{Greeting, Heartbeat, Heartbeats, InForce, Reply, Request, Snapshot};
 use control::dataplane::link::{self, Event, Wanted};
@@ -128,6 +128,28 @@ async fn each_dataplane_that_appears_is_told_of_and_gets_what_is_wanted_then() {
     link.send_replace(Some(Wanted { snapshot: Arc::new(snapshot), force: true }));
     let Event::Applied(_, key) = next(&mut heard).await else { panic!("it is applied") };
     assert_eq!(key, "key of 17");
+}
+
+#[tokio::test]
+async fn one_that_goes_away_whenever_it_is_sent_something_is_left_alone_longer_and_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("dataplane.sock");
+    let answer = |request| match request {
+        Request::Hello => Some(greeting(api::VERSION)),
+        Request::Snapshot => Some(Reply::Snapshot(None)),
+        _ => None,
+    };
+    let _dataplane = dataplane(&socket, Box::new(answer));
+    let (events, mut heard) = mpsc::unbounded_channel();
+    let link = link::start(socket.clone(), events);
+    let start = Instant::now();
+    for generation in 1..=5 {
+        assert!(matches!(next(&mut heard).await, Event::Found(_, None)));
+        link.send_replace(wanted(generation));
+        assert!(matches!(next(&mut heard).await, Event::Lost(_)));
+    }
+    let pauses: u64 = [200, 400, 800, 1600].iter().sum();
+    assert!(start.elapsed() >= Duration::from_millis(pauses), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -13,6 +13,9 @@ use super::{Client, Unanswered};
 
 /// How long a dataplane that is away is left alone.
 const RETRY: Duration = Duration::from_millis(100);
+/// How long one is left alone at most that goes away whenever it is sent a Snapshot: each time twice
+/// as long as before.
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// How long it may take to answer what needs no work.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take to build its tables: thousands of services are built one after the other.
@@ -57,10 +60,17 @@ async fn run(
     mut wanted: watch::Receiver<Option<Wanted>>,
 ) {
     let mut said = false;
+    let mut retry = RETRY;
     loop {
-        let lost = match session(&socket, &events, &mut wanted, &mut said).await {
+        let mut fate = Fate::Idle;
+        let lost = match session(&socket, &events, &mut wanted, &mut said, &mut fate).await {
             Ok(()) => return,
             Err(lost) => lost,
+        };
+        retry = match fate {
+            Fate::Idle => retry,
+            Fate::Unanswered => (retry * 2).min(LONGEST_RETRY),
+            Fate::Answered => RETRY,
         };
         // Said at the first loss, and not again at each try.
         if !said {
@@ -69,8 +79,16 @@ async fn run(
                 return;
             }
         }
-        sleep(RETRY).await;
+        sleep(retry).await;
     }
+}
+
+/// What became of the last Snapshot that was sent over a connection.
+enum Fate {
+    /// None was sent.
+    Idle,
+    Unanswered,
+    Answered,
 }
 
 /// From a connection to its end. Returns without an error when nobody listens to us any more.
@@ -79,6 +97,7 @@ async fn session(
     events: &mpsc::UnboundedSender<Event>,
     wanted: &mut watch::Receiver<Option<Wanted>>,
     said: &mut bool,
+    fate: &mut Fate,
 ) -> Result<(), Unanswered> {
     let mut client = Client::connect(socket).await?;
     let greeting = match client.ask(&Request::Hello, PATIENCE).await? {
@@ -111,6 +130,7 @@ async fn session(
         let Some(Wanted { snapshot, force }) = wanted.borrow_and_update().clone() else { continue };
         let generation = snapshot.generation;
         let line = api::apply_line(&snapshot, force);
+        *fate = Fate::Unanswered;
         let event = match client.say(&line, BUILD).await? {
             Reply::Applied { .. } => {
                 // Asked for only if the key is another one: the answer is long.
@@ -124,6 +144,7 @@ async fn session(
             Reply::Refused { reasons } => Event::Refused(generation, reasons),
             other => return Err(unexpected(&other)),
         };
+        *fate = Fate::Answered;
         if events.send(event).is_err() {
             return Ok(());
         }
