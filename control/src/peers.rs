@@ -179,7 +179,8 @@ impl Peers {
             node.peer_error.clone_from(&heard.error);
             let Some((theirs, at)) = &heard.status else { continue };
             node.peer_age_ms = Some(millis(now.saturating_duration_since(*at)));
-            node.peer = Some(PeerStatus::clone(theirs));
+            // In what they differ is told below; whole, they are long.
+            node.peer = Some(PeerStatus { tables: None, ..PeerStatus::clone(theirs) });
             let mut lasting = self.lasting.get(&node.name).cloned().unwrap_or_default();
             node.differences = lasting.observe(&differences(&mine, theirs), now);
         }

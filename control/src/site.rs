@@ -1,8 +1,9 @@
 //! The site file in force, as this node reads it.
 
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use admin::Tables;
 use config::{Config, L4, SiteFile};
 use siphasher::sip::SipHasher13;
 
@@ -38,12 +39,14 @@ impl Site {
                 names.join(", ")
             )
         })?;
-        let mut hasher = SipHasher13::new_with_key(&config.site.hash_key.bytes());
-        hasher.write(b"site file\0");
-        hasher.write(text.as_bytes());
-        let fingerprint = format!("{:016x}", hasher.finish());
+        let fingerprint = fingerprint(&config, "site file", |hasher| hasher.write(text.as_bytes()));
         let aim = Arc::new(Aim::of(&config, &config.l4[own]));
         Ok(Self { config: Arc::new(config), own, aim, fingerprint, loaded_ms: unix_ms() })
+    }
+
+    /// Equal on nodes of the site if their tables are.
+    pub fn fingerprint_of(&self, tables: &Tables) -> String {
+        fingerprint(&self.config, "tables", |hasher| tables.hash(hasher))
     }
 
     /// This node.
@@ -61,4 +64,13 @@ impl Site {
         self.config.l4.iter().any(|node| node.name == name)
             || self.config.l7.iter().any(|node| node.name == name)
     }
+}
+
+/// A fingerprint under the site's key, of something of this kind.
+fn fingerprint(config: &Config, kind: &str, write: impl FnOnce(&mut SipHasher13)) -> String {
+    let mut hasher = SipHasher13::new_with_key(&config.site.hash_key.bytes());
+    hasher.write(kind.as_bytes());
+    hasher.write(b"\0");
+    write(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }

@@ -1,7 +1,6 @@
 //! Captured packets: as they came, each with what became of it.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
@@ -83,20 +82,15 @@ fn a_capture_without_a_match_ends_at_its_time_with_nothing() {
 }
 
 #[test]
-fn the_capture_script_writes_what_tcpdump_reads() {
-    let lab = Lab::new().l4(1).l7(1).start();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/capture");
-    let socket = lab.l4(1).socket();
-    let run_dir = socket.parent().unwrap();
-    let file = run_dir.join("dropped.pcap");
-    let script = sending_unwanted(&lab, || {
-        let mut command = Command::new("python3");
-        command.arg(script).arg("--run-dir").arg(run_dir).arg("-o").arg(&file);
-        command.args(["--dropped", "--packets", "3", "--destination", &VIP.to_string()]);
-        command.stdin(Stdio::null()).output().expect("python3 is installed")
+fn palierctl_writes_what_tcpdump_reads() {
+    let lab = Lab::new().l4(1).l7(1).control().start();
+    let file = lab.l4(1).socket().with_file_name("dropped.pcap");
+    let (path, vip) = (file.display().to_string(), VIP.to_string());
+    let (status, said) = sending_unwanted(&lab, || {
+        let only = ["--dropped", "--packets", "3", "--destination", &vip];
+        lab.l4(1).ctl(&[&["capture", "-o", &path], &only[..]].concat())
     });
-    let said = String::from_utf8_lossy(&script.stderr).into_owned();
-    assert!(script.status.success(), "{said}");
+    assert!(status.success(), "{said}");
     assert!(said.contains("drop_no_service"), "{said}");
 
     let mut lines = String::new();

@@ -14,7 +14,7 @@ mod status;
 
 /// What holds of a node, the worst of all that is said of it: what the dataplane is told.
 pub use api::State as Effective;
-pub use peer::{PeerReply, PeerRequest, PeerStatus, Table};
+pub use peer::{PeerReply, PeerRequest, PeerStatus, Table, Tables};
 pub use request::{Change, Failed, Reply, Request};
 pub use state::{Entry, States};
 pub use status::{

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,9 @@ pub enum PeerRequest {
         version: u32,
         /// All that the asker knows.
         states: States,
+        /// Fingerprint of the asker's tables: who has the same need not send theirs.
+        #[serde(default)]
+        tables: String,
     },
 }
 
@@ -45,8 +49,11 @@ pub struct PeerStatus {
     pub forwards: bool,
     /// Prefixes that it announces.
     pub announced: Vec<String>,
-    /// Its tables: service name and VIP -> table.
-    pub tables: BTreeMap<String, Table>,
+    /// Keyed fingerprint of its tables: equal if they are.
+    pub tables_fingerprint: String,
+    /// Its tables, which are long: absent if they are the asker's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Arc<Tables>>,
     /// All node states that it knows.
     pub states: States,
     /// Connections that it remembers, by L7 node: absent for those that it knows nothing of, as all
@@ -55,8 +62,11 @@ pub struct PeerStatus {
     pub connections: BTreeMap<String, u64>,
 }
 
+/// A node's tables: service name and VIP -> table.
+pub type Tables = BTreeMap<String, Arc<Table>>;
+
 /// A Maglev table, and what it was made of: enough to say in what two nodes differ.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     /// Fingerprint of the site's key.
     pub key: String,

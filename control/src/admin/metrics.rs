@@ -19,7 +19,7 @@ use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::socket::Call;
 use crate::dataplane;
@@ -32,6 +32,8 @@ const SCRAPERS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a scraper may take to say what it wants.
 const HEADER: Duration = Duration::from_secs(5);
+/// How long a scrape may take from its connection to the last byte that is read.
+const WHOLE: Duration = Duration::from_secs(30);
 /// User id that stands for the scraper: nobody's.
 const NOBODY: u32 = u32::MAX;
 
@@ -56,14 +58,15 @@ pub async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>, dataplane: 
                 let local = local.as_ref().ok().copied();
                 async move { Ok::<_, Infallible>(answer(&request, local, &calls, &dataplane).await) }
             });
-            let served = http1::Builder::new()
+            let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER)
                 .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), answer)
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "scraper lost");
+                .serve_connection(TokioIo::new(stream), answer);
+            match timeout(WHOLE, serving).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "scraper lost"),
+                Err(_) => tracing::debug!("a scraper did not read its answer"),
             }
             drop(permit);
         });

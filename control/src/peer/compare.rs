@@ -1,9 +1,10 @@
 //! In what two nodes differ that should not. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use admin::{Entry, PeerStatus, Table};
+use admin::{Entry, PeerStatus, Table, Tables};
 use health::Admin;
 
 /// Where another node differs from this one, in words; empty if they send every flow to the same
@@ -22,13 +23,17 @@ pub fn differences(mine: &PeerStatus, theirs: &PeerStatus) -> Vec<String> {
     {
         lines.push(format!("version of the flow hash: {here} here, {there} there"));
     }
-    keys(&mine.tables, &theirs.tables, &mut lines);
-    for name in union(&mine.tables, &theirs.tables) {
-        match (mine.tables.get(name), theirs.tables.get(name)) {
-            (Some(here), Some(there)) => tables(name, here, there, &mut lines),
-            (Some(_), None) => lines.push(format!("{name}: no table there")),
-            (None, Some(_)) => lines.push(format!("{name}: no table here")),
-            (None, None) => {}
+    if let (Some(mine), Some(theirs)) = (&mine.tables, &theirs.tables)
+        && !Arc::ptr_eq(mine, theirs)
+    {
+        keys(mine, theirs, &mut lines);
+        for name in union(mine, theirs) {
+            match (mine.get(name), theirs.get(name)) {
+                (Some(here), Some(there)) => tables(name, here, there, &mut lines),
+                (Some(_), None) => lines.push(format!("{name}: no table there")),
+                (None, Some(_)) => lines.push(format!("{name}: no table here")),
+                (None, None) => {}
+            }
         }
     }
     for node in union(&mine.states, &theirs.states) {
@@ -45,9 +50,10 @@ pub fn differences(mine: &PeerStatus, theirs: &PeerStatus) -> Vec<String> {
 }
 
 /// The key is the site's, so it is said once.
-fn keys(mine: &BTreeMap<String, Table>, theirs: &BTreeMap<String, Table>, lines: &mut Vec<String>) {
-    let both =
-        |(name, here): (&String, &Table)| Some((here.key.clone(), theirs.get(name)?.key.clone()));
+fn keys(mine: &Tables, theirs: &Tables, lines: &mut Vec<String>) {
+    let both = |(name, here): (&String, &Arc<Table>)| {
+        Some((here.key.clone(), theirs.get(name)?.key.clone()))
+    };
     // Before a dataplane was found nobody knows its key.
     let differ = |(a, b): &(String, String)| a != b && !a.is_empty() && !b.is_empty();
     let pairs: BTreeSet<_> = mine.iter().filter_map(both).filter(differ).collect();
@@ -128,9 +134,11 @@ mod tests {
             hash: Some(1),
             forwards: true,
             announced: vec!["198.51.100.1/32".into()],
-            tables: ["web 198.51.100.1", "web 2001:db8::1"]
-                .map(|n| (n.to_owned(), table.clone()))
-                .into(),
+            tables_fingerprint: "feed".into(),
+            tables: Some(Arc::new(Tables::from(
+                ["web 198.51.100.1", "web 2001:db8::1"]
+                    .map(|name| (name.to_owned(), Arc::new(table.clone()))),
+            ))),
             connections: BTreeMap::new(),
             states: [("l7-9".to_owned(), drain)].into(),
         }
@@ -143,8 +151,16 @@ mod tests {
         differences(&status(), &theirs)
     }
 
+    fn tables(status: &mut PeerStatus) -> &mut Tables {
+        Arc::make_mut(status.tables.as_mut().unwrap())
+    }
+
     fn web(status: &mut PeerStatus) -> &mut Table {
-        status.tables.get_mut("web 198.51.100.1").unwrap()
+        Arc::make_mut(tables(status).get_mut("web 198.51.100.1").unwrap())
+    }
+
+    fn each(status: &mut PeerStatus, change: fn(&mut Table)) {
+        tables(status).values_mut().for_each(|table| change(Arc::make_mut(table)));
     }
 
     #[test]
@@ -154,7 +170,7 @@ mod tests {
             theirs.program = "0.2.0".into();
             theirs.generation = None;
             theirs.hash = None;
-            theirs.tables.values_mut().for_each(|table| table.key.clear());
+            each(theirs, |table| table.key.clear());
             theirs.forwards = false;
             theirs.announced.clear();
         });
@@ -175,9 +191,9 @@ mod tests {
         assert_eq!(other, ["web 198.51.100.1: l7-1 takes flows here, not there"]);
         let other = after(|t| _ = web(t).weights.insert("l7-3".into(), 1));
         assert_eq!(other, ["web 198.51.100.1: l7-3 takes flows there, not here"]);
-        let other = after(|t| _ = t.tables.remove("web 198.51.100.1"));
+        let other = after(|t| _ = tables(t).remove("web 198.51.100.1"));
         assert_eq!(other, ["web 198.51.100.1: no table there"]);
-        let other = after(|t| _ = t.tables.insert("dns 198.51.100.2".into(), Table::default()));
+        let other = after(|t| _ = tables(t).insert("dns 198.51.100.2".into(), Arc::default()));
         assert_eq!(other, ["dns 198.51.100.2: no table here"]);
         let other = after(|t| t.states.clear());
         assert_eq!(
@@ -191,7 +207,7 @@ mod tests {
 
     #[test]
     fn another_key_is_said_once_and_not_per_table() {
-        let other = after(|t| t.tables.values_mut().for_each(|table| table.key = "cd34".into()));
+        let other = after(|t| each(t, |table| table.key = "cd34".into()));
         assert_eq!(other, ["hash key: ab12 here, cd34 there"]);
     }
 

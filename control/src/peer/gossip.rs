@@ -132,11 +132,17 @@ impl<N: Node> Gossip<N> {
 
     /// Exchanges with one node all that both know.
     async fn tell(&self, peer: &Peer) -> Result<Arc<PeerStatus>, PeerError> {
-        let states = self.node.status().states;
-        let request = PeerRequest::Hello { version: admin::VERSION, states };
+        let PeerStatus { states, tables, tables_fingerprint, .. } = self.node.status();
+        let version = admin::VERSION;
+        let request = PeerRequest::Hello { version, states, tables: tables_fingerprint.clone() };
         let answer: Result<Arc<PeerStatus>, _> =
             match ask(&self.identity, peer, &request, self.pace.deadline).await {
-                Ok(PeerReply::Hello(status)) => Ok(Arc::from(status)),
+                Ok(PeerReply::Hello(mut status)) => {
+                    if status.tables.is_none() && status.tables_fingerprint == tables_fingerprint {
+                        status.tables = tables;
+                    }
+                    Ok(Arc::from(status))
+                }
                 Ok(PeerReply::Error(reason)) => Err(PeerError::Refused(reason)),
                 Err(error) => Err(error),
             };

@@ -159,12 +159,16 @@ impl<N: Node> Door<N> {
 
     fn answer(&self, peer: &str, text: &[u8]) -> PeerReply {
         match serde_json::from_slice(text) {
-            Ok(PeerRequest::Hello { version: admin::VERSION, states }) => {
+            Ok(PeerRequest::Hello { version: admin::VERSION, states, tables }) => {
                 self.server.node.learn(peer, &states);
                 self.count(Counter::Requests);
-                PeerReply::Hello(Box::new(self.server.node.status()))
+                let mut status = self.server.node.status();
+                if status.tables_fingerprint == tables {
+                    status.tables = None;
+                }
+                PeerReply::Hello(Box::new(status))
             }
-            Ok(PeerRequest::Hello { version, states: _ }) => {
+            Ok(PeerRequest::Hello { version, .. }) => {
                 self.count(Counter::BadRequests);
                 let here = admin::VERSION;
                 PeerReply::Error(format!(

@@ -1,8 +1,9 @@
 //! What the loop knows, for the status.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use admin::{DataplaneStatus, PeerStatus, States, Table};
+use admin::{DataplaneStatus, PeerStatus, States, Table, Tables};
 use api::{Prefix, State};
 use health::{Admin, Standing};
 
@@ -69,20 +70,20 @@ impl Steer {
 
     /// How this node is, for the others.
     pub(super) fn peer_status(&self) -> PeerStatus {
-        let mut tables = BTreeMap::new();
+        let mut tables = Tables::new();
         let mut announced = Vec::new();
         let open = self.gate().is_empty();
         let served = self.served();
         if let Some((config, plan)) = &self.plan {
             let key = self.dataplane.key_fingerprint.clone().unwrap_or_default();
-            let name = |index: u16| {
-                let node = plan.snapshot.nodes.iter().find(|node| node.index == index);
-                node.map_or_else(|| index.to_string(), |node| node.name.clone())
-            };
+            let names: HashMap<_, _> =
+                plan.snapshot.nodes.iter().map(|node| (node.index, &node.name)).collect();
+            let name =
+                |index: u16| names.get(&index).map_or_else(|| index.to_string(), |&n| n.clone());
             for group in &plan.snapshot.services {
                 let weights = group.nodes.iter().filter(|m| m.state == State::Up && m.weight > 0);
                 let weights = weights.map(|m| (name(m.node), m.weight)).collect();
-                let table = Table { key: key.clone(), rows: group.rows, weights };
+                let table = Arc::new(Table { key: key.clone(), rows: group.rows, weights });
                 let names = group.vips.iter().map(|vip| format!("{} {vip}", group.name));
                 tables.extend(names.map(|name| (name, table.clone())));
             }
@@ -101,7 +102,8 @@ impl Steer {
             hash: self.dataplane.greeting.as_ref().map(|greeting| greeting.hash),
             forwards: matches!(*self.pulse.borrow(), Pulse::Beats(_)),
             announced,
-            tables,
+            tables_fingerprint: self.site.fingerprint_of(&tables),
+            tables: Some(Arc::new(tables)),
             connections: self.census.last().clone(),
             states: States::new(),
         }

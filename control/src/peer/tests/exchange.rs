@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admin::{PeerReply, States};
+use admin::{PeerReply, PeerRequest, States};
 use health::Admin;
 use rustls::HandshakeKind;
 
@@ -33,6 +33,23 @@ async fn a_question_brings_states_there_and_back() {
     assert_eq!(node.memory.states(), status.states);
     assert_eq!(node.count(Counter::Requests), 1);
     node.refused_once(Counter::Requests).await;
+}
+
+#[tokio::test]
+async fn tables_are_sent_to_those_alone_that_have_others() {
+    let ca = Ca::new();
+    let node = Running::of(&ca, "l4-2");
+    node.memory.has_a_table_of(251);
+    let me = identity(&ca, "l4-1");
+    for (mine, sent) in [("251", false), ("65537", true), ("", true)] {
+        let version = admin::VERSION;
+        let question =
+            PeerRequest::Hello { version, states: States::new(), tables: mine.to_owned() };
+        let reply = ask(&me, &node.as_peer(), &question, PATIENCE).await.unwrap();
+        let PeerReply::Hello(status) = reply else { panic!("{reply:?}") };
+        assert_eq!(status.tables_fingerprint, "251");
+        assert_eq!(status.tables.is_some(), sent, "{mine}");
+    }
 }
 
 #[tokio::test]

@@ -85,6 +85,23 @@ async fn a_state_reaches_every_node_whoever_asks() {
 }
 
 #[tokio::test]
+async fn the_tables_of_every_node_are_known_sent_or_not() {
+    let ca = Ca::new();
+    let mut site = site(&ca);
+    for (node, rows) in site.iter().zip([251, 251, 65537]) {
+        node.running.memory.has_a_table_of(rows);
+    }
+    let heard = site[0].talk();
+    let rows = |node: &str| {
+        let (status, _) = heard.borrow().get(node)?.status.clone()?;
+        let tables = status.tables.as_ref()?;
+        Some(tables["web 198.51.100.1"].rows)
+    };
+    wait_until("both have told", || rows("l4-2").is_some() && rows("l4-3").is_some()).await;
+    assert_eq!((rows("l4-2"), rows("l4-3")), (Some(251), Some(65537)));
+}
+
+#[tokio::test]
 async fn a_node_that_stops_is_named_and_what_it_last_said_is_kept() {
     let ca = Ca::new();
     let [mut asking, second, third] = site(&ca);

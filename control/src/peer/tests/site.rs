@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{Entry, PeerRequest, PeerStatus, States};
+use admin::{Entry, PeerRequest, PeerStatus, States, Table, Tables};
 use config::Peering;
 use health::Admin;
 use parking_lot::Mutex;
@@ -130,6 +130,8 @@ pub(super) fn identity(ca: &Ca, node: &str) -> Arc<Identity> {
 pub(super) struct Memory {
     name: String,
     states: Mutex<States>,
+    /// The rows of its only table.
+    rows: Mutex<u32>,
 }
 
 /// A node with this name is fatal to those who hear of it.
@@ -137,11 +139,15 @@ pub(super) const FATAL: &str = "l7-13";
 
 impl Memory {
     pub(super) fn new(name: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), states: Mutex::default() })
+        Arc::new(Self { name: name.into(), states: Mutex::default(), rows: Mutex::default() })
     }
 
     pub(super) fn states(&self) -> States {
         self.states.lock().clone()
+    }
+
+    pub(super) fn has_a_table_of(&self, rows: u32) {
+        *self.rows.lock() = rows;
     }
 
     pub(super) fn forget(&self) {
@@ -157,7 +163,15 @@ impl Memory {
 
 impl Node for Memory {
     fn status(&self) -> PeerStatus {
-        PeerStatus { node: self.name.clone(), states: self.states(), ..PeerStatus::default() }
+        let rows = *self.rows.lock();
+        let table = Arc::new(Table { rows, ..Table::default() });
+        PeerStatus {
+            node: self.name.clone(),
+            states: self.states(),
+            tables_fingerprint: rows.to_string(),
+            tables: Some(Arc::new(Tables::from([("web 198.51.100.1".to_owned(), table)]))),
+            ..PeerStatus::default()
+        }
     }
 
     fn learn(&self, _from: &str, states: &States) {
@@ -241,5 +255,5 @@ pub(super) fn peer(name: &str, addresses: &[SocketAddr]) -> Peer {
 }
 
 pub(super) fn hello(states: States) -> PeerRequest {
-    PeerRequest::Hello { version: admin::VERSION, states }
+    PeerRequest::Hello { version: admin::VERSION, states, tables: String::new() }
 }
