@@ -8,10 +8,10 @@ use crate::secret::Secrets;
 use crate::settings::Config;
 use crate::table::Table;
 use crate::whole::{self, Entries};
-use crate::{l4, l7, router, service, site};
+use crate::{bgp, l4, l7, router, service, site};
 
 /// Tables of tiers that this release does not have.
-const LATER: [&str; 6] = ["bgp", "pool", "frontend", "dns", "resolver", "zone"];
+const LATER: [&str; 5] = ["pool", "frontend", "dns", "resolver", "zone"];
 
 impl Config {
     /// The configuration that `text` is, with what `secrets` it names.
@@ -72,17 +72,25 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
     let l4 = entries(&mut root, "l4", l4::read);
     let l7 = entries(&mut root, "l7", l7::read);
     let nodes: Vec<_> = l7.iter().map(l7::Entry::node).collect();
-    let routers = entries(&mut root, "router", router::read);
     let services = entries(&mut root, "service", |table, position| {
         service::read(table, position, &nodes, defaults)
+    });
+    let (bgp, peer_defaults) = bgp::read(root.optional("bgp", |value| value.table()));
+    let everyone = bgp::Everyone {
+        l4: l4.iter().map(|node| node.name.value.as_str()).collect(),
+        services: services.iter().map(|service| service.name.value.as_str()).collect(),
+    };
+    let routers = entries(&mut root, "router", |table, position| {
+        router::read(table, position, peer_defaults, &everyone, secrets)
     });
     root.refuse(&LATER, "this release has no such tier: leave it out");
     root.finish();
 
     let entries = Entries { l4, l7, routers, services };
-    whole::check(&entries, findings);
+    whole::check(&entries, site.times.startup_limit, bgp.as_ref(), findings);
     Config {
         site,
+        bgp,
         routers: entries.routers.iter().map(router::Entry::router).collect(),
         l4: entries.l4.iter().map(l4::Entry::node).collect(),
         l7: nodes,

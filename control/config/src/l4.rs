@@ -1,6 +1,6 @@
 //! `[[l4]]`
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use api::Prefix;
 use health::Check;
@@ -21,6 +21,7 @@ pub(crate) struct Entry {
     pub(crate) tunnel_sources: Vec<Placed<Prefix>>,
     nics: Option<Nics>,
     checks: Vec<Check>,
+    router_id: Option<Ipv4Addr>,
 }
 
 impl Entry {
@@ -32,6 +33,7 @@ impl Entry {
             tunnel_sources: self.tunnel_sources.iter().map(|prefix| prefix.value).collect(),
             nics: self.nics.clone(),
             checks: self.checks.clone(),
+            router_id: self.router_id,
         }
     }
 }
@@ -40,7 +42,12 @@ impl Entry {
 pub(crate) fn read(table: Table<'_>, position: usize) -> Entry {
     let (mut table, name) = name::entry(table, "l4", position);
     let addresses = table.required("addresses", address::of_node).unwrap_or_default();
+    let first_v4 = addresses.iter().find_map(|address| match address.value {
+        IpAddr::V4(v4) => Some(v4),
+        IpAddr::V6(_) => None,
+    });
     let entry = Entry {
+        router_id: table.optional("router_id", router_id).or(first_v4),
         name,
         tunnel_sources: table
             .or("tunnel_sources", vec![], |value| tunnel_sources(value, &addresses)),
@@ -50,6 +57,13 @@ pub(crate) fn read(table: Table<'_>, position: usize) -> Entry {
     };
     table.finish();
     entry
+}
+
+/// A BGP identifier: four bytes, which look like an address and need be none (RFC 6286).
+fn router_id(value: &Value<'_>) -> Option<Ipv4Addr> {
+    const EXPECTED: &str = "a BGP identifier: write it like an IPv4 address, not 0.0.0.0";
+    let id: Option<Ipv4Addr> = value.text(EXPECTED)?.parse().ok();
+    id.filter(|id| !id.is_unspecified()).or_else(|| value.is_not(EXPECTED))
 }
 
 /// Prefixes that outer sources are taken from: of families in which the node has an address.

@@ -6,11 +6,12 @@
 //!
 //! The way of a text, front to back: [`SiteFile::read`] (`file.rs`) -> [`Config::parse`]
 //! (`document.rs`) -> one reader per table (`site.rs`, `l4.rs`, `l7.rs`, `router.rs`, `service.rs`,
-//! `check.rs`), each of which takes keys out of a table reader (`table.rs`) -> what only the whole can tell
+//! `bgp.rs`, `check.rs`), each of which takes keys out of a table reader (`table.rs`) -> what only the whole can tell
 //! (`whole.rs`) -> [`Config`] (`settings.rs`), or [`Problems`] in the order of the text.
 
 mod address;
 mod assign;
+mod bgp;
 mod check;
 mod diff;
 mod document;
@@ -44,6 +45,6 @@ pub use nics::dataplane_flags;
 pub use problem::{Problem, Problems};
 pub use secret::{HostSecrets, SecretError, Secrets};
 pub use settings::{
-    Config, L4, L7, Member, Nics, Peering, QuorumLoss, Reload, Router, Service, ServiceCheck, Site,
-    Times,
+    Announcement, Bfd, Bgp, Config, L4, L7, Member, Nics, Password, Peer, Peering, QuorumLoss,
+    Reload, Router, Service, ServiceCheck, Session, Site, Times,
 };

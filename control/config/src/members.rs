@@ -1,4 +1,4 @@
-//! Which nodes a service has: names and wildcards become places in the list of L7 nodes.
+//! Which nodes a service has, and the like: names and wildcards become places in a list.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,41 @@ use crate::suggest;
 use crate::value::{Value, quoted};
 use crate::wildcard;
 
-/// The nodes that a list of patterns names, in the order of the file: all that one of them matches, but
-/// for those that one with a leading `!` matches; where every pattern has one, all others.
-pub(crate) fn select(value: &Value<'_>, nodes: &[L7]) -> Option<BTreeSet<usize>> {
-    let patterns =
-        value.some(|pattern| pattern.text("the name of an [[l7]] node, or a pattern"))?;
+/// Tables with names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    L4,
+    L7,
+    Service,
+}
+
+impl Kind {
+    fn table(self) -> &'static str {
+        match self {
+            Self::L4 => "[[l4]] node",
+            Self::L7 => "[[l7]] node",
+            Self::Service => "[[service]]",
+        }
+    }
+
+    fn one(self) -> String {
+        let article = if matches!(self, Self::Service) { "a" } else { "an" };
+        format!("{article} {}", self.table())
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Self::L4 | Self::L7 => "node",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// Those of `kind` that a list of patterns names, in the order of the file: all that one of them
+/// matches, but for those that one with a leading `!` matches; where every pattern has one, all others.
+pub(crate) fn select(value: &Value<'_>, names: &[&str], kind: Kind) -> Option<BTreeSet<usize>> {
+    let expected = format!("the name of {}, or a pattern", kind.one());
+    let patterns = value.some(|pattern| pattern.text(&expected))?;
     let mut chosen = BTreeSet::new();
     let mut left_out = BTreeSet::new();
     let mut known = true;
@@ -22,34 +52,32 @@ pub(crate) fn select(value: &Value<'_>, nodes: &[L7]) -> Option<BTreeSet<usize>>
             Some(pattern) => (&mut left_out, pattern),
             None => (&mut chosen, *pattern),
         };
-        let matching = |(_, node): &(usize, &L7)| wildcard::matches(pattern, &node.name);
-        let matching: Vec<_> = nodes.iter().enumerate().filter(matching).map(|(i, _)| i).collect();
+        let matching = |(_, name): &(usize, &&str)| wildcard::matches(pattern, name);
+        let matching: Vec<_> = names.iter().enumerate().filter(matching).map(|(i, _)| i).collect();
         set.extend(&matching);
-        if matching.is_empty() && !nodes.is_empty() {
-            value.problem_at(place, unmatched(pattern, nodes));
+        if matching.is_empty() && !names.is_empty() {
+            value.problem_at(place, unmatched(pattern, names, kind));
             known = false;
         }
     }
     if patterns.iter().all(|pattern| pattern.value.starts_with('!')) {
-        chosen = (0..nodes.len()).collect();
+        chosen = (0..names.len()).collect();
     }
     let chosen: BTreeSet<_> = chosen.difference(&left_out).copied().collect();
-    if chosen.is_empty() && known && !nodes.is_empty() {
-        value.problem("this leaves no node");
+    if chosen.is_empty() && known && !names.is_empty() {
+        value.problem(format!("this leaves no {}", kind.noun()));
     }
     (known && !chosen.is_empty()).then_some(chosen)
 }
 
 /// Why a pattern is of no use.
-fn unmatched(pattern: &str, nodes: &[L7]) -> String {
+fn unmatched(pattern: &str, names: &[&str], kind: Kind) -> String {
     let shown = quoted(pattern);
     if wildcard::is_pattern(pattern) {
-        return format!("{shown} matches no [[l7]] node");
+        return format!("{shown} matches no {}", kind.table());
     }
-    let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
-    let meant =
-        suggest::nearest(pattern, &names).map(|name| format!(" (did you mean \"{name}\"?)"));
-    format!("{shown} is not the name of an [[l7]] node{}", meant.unwrap_or_default())
+    let meant = suggest::nearest(pattern, names).map(|name| format!(" (did you mean \"{name}\"?)"));
+    format!("{shown} is not the name of {}{}", kind.one(), meant.unwrap_or_default())
 }
 
 /// The weights that a service gives its nodes, where they differ from the nodes' own.

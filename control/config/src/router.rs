@@ -3,27 +3,36 @@
 use std::net::IpAddr;
 
 use crate::address;
+use crate::bgp::{self, Defaults, Everyone};
 use crate::name;
 use crate::place::Placed;
-use crate::settings::Router;
+use crate::secret::Secrets;
+use crate::settings::{Peer, Router};
 use crate::table::Table;
 
 /// A router, and where its parts stand.
 pub(crate) struct Entry {
     pub(crate) name: Placed<String>,
     pub(crate) addresses: Vec<Placed<IpAddr>>,
+    pub(crate) peer: Option<Peer>,
 }
 
 impl Entry {
     /// The router.
     pub(crate) fn router(&self) -> Router {
         let addresses = self.addresses.iter().map(|address| address.value).collect();
-        Router { name: self.name.value.clone(), addresses }
+        Router { name: self.name.value.clone(), addresses, peer: self.peer.clone() }
     }
 }
 
 /// Reads one.
-pub(crate) fn read(table: Table<'_>, position: usize) -> Entry {
+pub(crate) fn read(
+    table: Table<'_>,
+    position: usize,
+    defaults: Defaults,
+    everyone: &Everyone<'_>,
+    secrets: &dyn Secrets,
+) -> Entry {
     let (mut table, name) = name::entry(table, "router", position);
     let one = table.take("address");
     let several = table.take("addresses");
@@ -40,10 +49,8 @@ pub(crate) fn read(table: Table<'_>, position: usize) -> Entry {
             None
         }
     };
-    table.refuse(
-        &["peer_as", "local_as", "hold_time", "password", "bfd"],
-        "this release does not speak BGP: leave it out",
-    );
+    let addresses = addresses.unwrap_or_default();
+    let peer = bgp::peer(&mut table, &addresses, defaults, everyone, secrets);
     table.finish();
-    Entry { name, addresses: addresses.unwrap_or_default() }
+    Entry { name, addresses, peer }
 }

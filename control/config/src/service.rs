@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use api::{Hash, Ports, Prefix, Protocol};
 
 use crate::address;
+use crate::bgp;
 use crate::check::{self, DefaultPort};
-use crate::members::{self, Weights};
+use crate::members::{self, Kind, Weights};
 use crate::name;
 use crate::place::Placed;
 use crate::settings::{L7, Member, QuorumLoss, Service};
@@ -46,6 +47,7 @@ pub(crate) fn read(table: Table<'_>, position: usize, nodes: &[L7], defaults: De
     let serving = serving(&mut table, nodes);
     let holds = defaults.read(&mut table);
     let hooks = hooks(&mut table);
+    let announcement = bgp::announcement(&mut table, &vips);
     let service = Service {
         name: name.value.clone(),
         vips: vips.iter().map(|vip| vip.value).collect(),
@@ -72,6 +74,7 @@ pub(crate) fn read(table: Table<'_>, position: usize, nodes: &[L7], defaults: De
         on_quorum_down: hooks.down,
         down_hold: holds.down_hold,
         drain_timeout: holds.drain_timeout,
+        announcement,
     };
     table.finish();
     Entry { name, vips, service }
@@ -134,7 +137,7 @@ struct Serving {
 fn serving(table: &mut Table<'_>, all: &[L7]) -> Serving {
     let nodes = table.take("nodes");
     let chosen = match &nodes {
-        Some(value) => members::select(value, all),
+        Some(value) => select(value, all),
         None => Some((0..all.len()).collect()),
     };
     let sorry = sorry(table, all);
@@ -170,11 +173,17 @@ fn serving(table: &mut Table<'_>, all: &[L7]) -> Serving {
     Serving { nodes, quorum, hysteresis, on_quorum_loss: loss }
 }
 
+/// The L7 nodes that a list names.
+fn select(value: &Value<'_>, all: &[L7]) -> Option<BTreeSet<usize>> {
+    let names: Vec<_> = all.iter().map(|node| node.name.as_str()).collect();
+    members::select(value, &names, Kind::L7)
+}
+
 /// `sorry_nodes`, which goes with `on_quorum_loss = "sorry"`.
 fn sorry<'a>(table: &mut Table<'a>, all: &[L7]) -> Option<(Value<'a>, BTreeSet<usize>)> {
     let asked = table.peek("on_quorum_loss").and_then(|value| value.as_str()) == Some("sorry");
     match (asked, table.take("sorry_nodes")) {
-        (true, Some(value)) => members::select(&value, all).map(|nodes| (value, nodes)),
+        (true, Some(value)) => select(&value, all).map(|nodes| (value, nodes)),
         (true, None) => {
             table.problem("`sorry_nodes` is missing: it says where new flows go then");
             None

@@ -1,17 +1,23 @@
 //! What a site file says, complete: defaults filled in, references resolved.
 
-use std::net::IpAddr;
+mod bgp;
+
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use api::{Hash, HashKey, IdleTimes, Limits, Ports, Prefix, Protocol, Rate};
 use health::Check;
 
+pub use self::bgp::{Announcement, Bfd, Bgp, Password, Peer, Session};
+
 /// A site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// What holds for all of it.
     pub site: Site,
+    /// How it speaks BGP, if it does.
+    pub bgp: Option<Bgp>,
     /// Edge routers.
     pub routers: Vec<Router>,
     /// L4 nodes, in the order of the file.
@@ -93,6 +99,8 @@ pub struct Router {
     pub name: String,
     /// Its addresses on the fabric.
     pub addresses: Vec<IpAddr>,
+    /// How L4 nodes speak BGP with it; they do not if absent.
+    pub peer: Option<Peer>,
 }
 
 /// `[[l4]]`
@@ -108,6 +116,8 @@ pub struct L4 {
     pub nics: Option<Nics>,
     /// Checks of this node itself (files and commands): while one fails it announces nothing.
     pub checks: Vec<Check>,
+    /// Its BGP identifier; nothing if it has neither an IPv4 address nor a `router_id`.
+    pub router_id: Option<Ipv4Addr>,
 }
 
 /// The dataplane's flags of an L4 node.
@@ -193,6 +203,8 @@ pub struct Service {
     pub down_hold: Option<Duration>,
     /// How long flows of a node in maintenance stay.
     pub drain_timeout: Duration,
+    /// What routers are told of its VIPs.
+    pub announcement: Announcement,
 }
 
 /// A node's part in a service.

@@ -3,13 +3,16 @@
 //! It refuses at least what the forwarder refuses in a Snapshot, so that whatever is accepted here is
 //! accepted there.
 
+mod announced;
 mod claims;
 mod reach;
 mod unique;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::place::{Findings, Place, Placed};
+use crate::settings::Bgp;
 use crate::{l4, l7, router, service};
 
 /// Everything that was read, with places.
@@ -34,10 +37,16 @@ impl Entries {
 }
 
 /// Tells what is wrong.
-pub(crate) fn check(entries: &Entries, findings: &Findings) {
+pub(crate) fn check(
+    entries: &Entries,
+    startup_limit: Duration,
+    bgp: Option<&Bgp>,
+    findings: &Findings,
+) {
     unique::check(entries, findings);
     reach::check(entries, findings);
     claims::check(&entries.services, findings);
+    announced::check(entries, startup_limit, bgp, findings);
     if entries.l7.is_empty() && !entries.services.is_empty() {
         findings.add(&Place::root(), "there is no [[l7]] node for the services");
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use api::{Hash, IdleTimes, Limits, Ports, Protocol, Rate};
 use config::{
-    Config, L4, L7, Member, Nics, Peering, QuorumLoss, Reload, Router, Service, Site, Times,
-    dataplane_flags,
+    Announcement, Bfd, Bgp, Config, L4, L7, Member, Nics, Peer, Peering, QuorumLoss, Reload,
+    Router, Service, Session, Site, Times, dataplane_flags,
 };
 use health::{
     Agent, BodyMatch, Check, Command, Content, Dns, FallMode, File, Http, Initial, Kind, StatusSet,
@@ -29,6 +29,10 @@ fn addresses<T: std::str::FromStr<Err: std::fmt::Debug>>(texts: &[&str]) -> Vec<
 
 fn member(l7: usize, weight: u16) -> Member {
     Member { l7, weight }
+}
+
+fn session(address: &str, ipv4: bool, ipv6: bool) -> Session {
+    Session { address: address.parse().unwrap(), ipv4, ipv6 }
 }
 
 #[test]
@@ -61,10 +65,55 @@ fn every_key_of_the_site_and_its_boxes() {
     };
     assert_eq!(config.site, site);
     let routers = [
-        Router { name: "r1".into(), addresses: addresses(&["192.0.2.254"]) },
-        Router { name: "r2".into(), addresses: addresses(&["192.0.2.253", "fe80::2"]) },
+        Router {
+            name: "r1".into(),
+            addresses: addresses(&["192.0.2.254"]),
+            peer: Some(Peer {
+                peer_as: 65_010,
+                local_as: 65_000,
+                sessions: vec![session("192.0.2.254", true, false)],
+                hold_time: seconds(9),
+                connect_retry: seconds(2),
+                password: None,
+                ttl_security: false,
+                passive: false,
+                extended_next_hop: false,
+                interface: None,
+                nodes: vec![0],
+                services: vec![0],
+                bfd: None,
+            }),
+        },
+        Router {
+            name: "r2".into(),
+            addresses: addresses(&["192.0.2.253", "fe80::2"]),
+            peer: Some(Peer {
+                peer_as: 4_200_000_001,
+                local_as: 65_001,
+                sessions: vec![
+                    session("192.0.2.253", true, false),
+                    session("fe80::2", false, true),
+                ],
+                hold_time: seconds(3),
+                connect_retry: Duration::from_millis(500),
+                password: config.routers[1].peer.as_ref().unwrap().password.clone(),
+                ttl_security: true,
+                passive: true,
+                extended_next_hop: true,
+                interface: Some("palier0".into()),
+                nodes: vec![0],
+                services: vec![0],
+                bfd: Some(Bfd { interval: Duration::from_millis(100), multiplier: 4 }),
+            }),
+        },
+        Router { name: "mute".into(), addresses: addresses(&["192.0.2.252"]), peer: None },
     ];
     assert_eq!(config.routers, routers);
+    let password = config.routers[1].peer.as_ref().unwrap().password.as_ref().unwrap();
+    assert_eq!((password.reveal(), &*format!("{password:?}")), ("s3cret", "Password(..)"));
+    let bgp =
+        Bgp { local_as: 65_000, port: 1790, restart_time: seconds(40), drain_time: seconds(3) };
+    assert_eq!(config.bgp, Some(bgp));
     let l4 = L4 {
         name: "l4-1".into(),
         addresses: addresses(&["192.0.2.132", "2001:db8::c000:284"]),
@@ -100,6 +149,7 @@ fn every_key_of_the_site_and_its_boxes() {
                 timing: Timing::default(),
             },
         ],
+        router_id: Some([192, 0, 2, 1].into()),
     };
     assert_eq!(config.l4, [l4]);
     let l7 = |name: &str, index, address, weight| L7 {
@@ -146,6 +196,16 @@ fn every_key_of_a_service() {
         on_quorum_down: Some(vec!["/bin/rm".into(), "/up".into()]),
         down_hold: Some(seconds(0)),
         drain_timeout: seconds(5),
+        announcement: Announcement {
+            med: Some(100),
+            med_drained: Some(500),
+            local_preference: Some(200),
+            prepend: 2,
+            communities: vec![65_000 << 16 | 100, 0xffff_ff01],
+            large_communities: vec![[65_000, 1, 2]],
+            aggregates: addresses(&["198.51.100.0/24"]),
+            required: false,
+        },
     };
     assert_eq!(Service { checks: vec![], ..service.clone() }, expected);
 }
@@ -243,7 +303,9 @@ fn every_key_of_every_check() {
 
 #[test]
 fn what_is_not_said_has_a_default() {
-    let Config { site, l4, l7, services, routers } = good(LEAST);
+    let Config { site, bgp, l4, l7, services, routers } = good(LEAST);
+    assert_eq!(bgp, None);
+    assert_eq!(l4[0].router_id, Some([192, 0, 2, 132].into()));
     assert_eq!(site.peering, None);
     assert_eq!((site.reload, site.management), (Reload::Manual, vec![]));
     assert_eq!((site.times, site.limits, site.idle), Default::default());
@@ -286,6 +348,7 @@ fn what_is_not_said_has_a_default() {
         on_quorum_down: None,
         down_hold: Some(seconds(10)),
         drain_timeout: seconds(60),
+        announcement: Announcement::default(),
     };
     assert_eq!(services[0], expected);
     // The second one takes `down_hold` and `drain_timeout` over where the site says them.
@@ -365,4 +428,31 @@ fn ports_are_a_port_a_list_a_range_or_any() {
     assert_eq!(ports("[443, 80]"), Ports::List(vec![443, 80]));
     assert_eq!(ports("\"1-65535\""), Ports::Range(1, 65_535));
     assert_eq!(ports("\"any\""), Ports::Any);
+}
+
+#[test]
+fn what_is_announced_is_the_vip_or_the_aggregate_that_it_lies_in() {
+    let announcement = &good(EVERY_KEY).services[0].announcement;
+    let prefix = |vip: &str| announcement.prefix(vip.parse().unwrap()).to_string();
+    assert_eq!(prefix("198.51.100.0/28"), "198.51.100.0/24");
+    assert_eq!(prefix("198.51.100.7"), "198.51.100.0/24");
+    assert_eq!(prefix("2001:db8::c633:6401"), "2001:db8::c633:6401");
+}
+
+#[test]
+fn a_router_says_as_little_as_it_likes() {
+    let text = |router: &str| {
+        format!("{LEAST}[bgp]\nlocal_as = 65000\n[[router]]\nname = \"r1\"\n{router}\n")
+    };
+    let peer = |router: &str| good(&text(router)).routers[0].peer.clone().unwrap();
+    let one = peer("address = \"192.0.2.254\"\npeer_as = 65000\nbfd = true");
+    assert_eq!(one.sessions, [session("192.0.2.254", true, true)], "both families over one");
+    assert_eq!((one.local_as, one.hold_time, one.connect_retry), (65_000, seconds(6), seconds(1)));
+    assert_eq!(one.bfd, Some(Bfd { interval: Duration::from_millis(300), multiplier: 3 }));
+    assert_eq!((one.nodes, one.services), (vec![0, 1], vec![0]));
+    let two = peer("addresses = [\"192.0.2.254\", \"2001:db8::fe\"]\npeer_as = 65000");
+    let apart = [session("192.0.2.254", true, false), session("2001:db8::fe", false, true)];
+    assert_eq!(two.sessions, apart, "each over its own");
+    let bgp = good(&text("address = \"192.0.2.254\"")).bgp.unwrap();
+    assert_eq!((bgp.port, bgp.restart_time, bgp.drain_time), (179, seconds(30), seconds(5)));
 }

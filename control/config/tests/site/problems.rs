@@ -1,5 +1,6 @@
 //! Each way to write a key wrong, and the exact line that tells.
 
+mod bgp;
 mod check;
 mod node;
 mod service;
@@ -14,6 +15,9 @@ hash_key = { file = "/etc/palier/hash.key" }
 "#;
 const ROUTER: &str = r#"[[router]]
 name = "r1"
+"#;
+const BGP: &str = r#"[bgp]
+local_as = 65000
 "#;
 const L4: &str = r#"[[l4]]
 name = "l4-1"
@@ -60,6 +64,13 @@ fn bad(entry: &str, cases: &[Case]) {
         text.extend(rest);
         assert_eq!(problems(&text), *expected, "{lines:#?}");
     }
+}
+
+/// What is wrong with a good site behind these entries, each of which may be one of its own, changed.
+fn problems_of(entries: &[&str]) -> Vec<String> {
+    let mut text = entries.concat();
+    text.extend([SITE, L4, L7, OTHER_L7, SERVICE]);
+    problems(&text)
 }
 
 #[test]

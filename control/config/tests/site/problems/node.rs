@@ -36,7 +36,9 @@ fn routers() {
             ),
             (
                 &[r#"address = "192.0.2.254""#, "peer_as = 65000"],
-                &["4:11: router r1: peer_as: this release does not speak BGP: leave it out"],
+                &[
+                    "4:11: router r1: peer_as: this is of no use without [bgp], which has the site's `local_as`",
+                ],
             ),
             (
                 &[r#"address = "192.0.2.254""#, "wieght = 1"],
