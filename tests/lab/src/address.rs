@@ -17,6 +17,12 @@ pub const TUNNEL_SOURCES: [&str; 2] = ["192.0.2.64/26", "2001:db8:0:1::/64"];
 
 /// The prefixes that routers send to the L4 nodes: the VIPs lie in them.
 pub(crate) const VIP_PREFIXES: [&str; 2] = ["198.51.100.0/24", "2001:db8::c633:6400/120"];
+/// The internet router, between clients and edge routers.
+pub(crate) const INTERNET: Addresses = Addresses {
+    v4: Ipv4Addr::new(203, 0, 113, 254),
+    v6: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0xcb00, 0x71fe),
+};
+
 /// Prefix lengths of the fabric and of the outside, IPv4 and IPv6.
 pub(crate) const FABRIC_LENGTHS: [u8; 2] = [25, 121];
 pub(crate) const OUTSIDE_LENGTHS: [u8; 2] = [24, 120];
@@ -133,6 +139,8 @@ mod tests {
         all.extend((1..=MAX_L4).map(l4));
         all.extend((1..=MAX_L7).map(l7));
         all.extend((1..=MAX_CLIENTS).map(client));
+        all.push(INTERNET);
+        assert_eq!(INTERNET, Addresses::new(INTERNET.v4));
         let count = all.len();
         all.sort_by_key(|a| a.v4);
         all.dedup_by_key(|a| a.v4);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use nix::unistd::geteuid;
 
 use crate::address::{MAX_CLIENTS, MAX_L4, MAX_L7, MAX_ROUTERS};
@@ -5,6 +7,28 @@ use crate::control::CONTROL;
 use crate::l4::{DATAPLANE, PALIERCTL};
 use crate::l7::DECAP;
 use crate::{Error, Flags, Lab, Wire, cleanup, program};
+
+/// How L4 nodes and routers speak.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bgp {
+    pub(crate) bfd: Option<Bfd>,
+}
+
+/// Timers of BFD between L4 nodes and routers.
+#[derive(Clone, Copy, Debug)]
+pub struct Bfd {
+    /// Between two packets.
+    pub interval: Duration,
+    /// How many may be missing.
+    pub multiplier: u8,
+}
+
+impl Bfd {
+    /// What tests use that measure it: a peer is dead after 300 ms.
+    pub const FAST: Self = Self { interval: Duration::from_millis(100), multiplier: 3 };
+    /// What all others use: a machine that is busy with other things loses no session.
+    pub const CALM: Self = Self { interval: Duration::from_millis(300), multiplier: 5 };
+}
 
 /// What the lab shall have; [`Lab::new`] makes one.
 #[derive(Clone, Debug)]
@@ -18,6 +42,7 @@ pub struct Builder {
     pub(crate) flags: Flags,
     pub(crate) dataplanes: bool,
     pub(crate) control: bool,
+    pub(crate) bgp: Option<Bgp>,
     pub(crate) decapsulators: bool,
     pub(crate) signals: bool,
 }
@@ -33,6 +58,7 @@ impl Builder {
             flags: Flags::default(),
             dataplanes: true,
             control: false,
+            bgp: None,
             decapsulators: true,
             signals: true,
         }
@@ -92,6 +118,20 @@ impl Builder {
         self
     }
 
+    /// Has the routers learn the VIPs by BGP, from every L4 node's control: BIRD runs on each of them.
+    /// An internet router stands between clients and routers, and spreads flows over those.
+    pub fn bgp(mut self) -> Self {
+        self.bgp = Some(Bgp::default());
+        self.control()
+    }
+
+    /// The same, and BFD beside it.
+    pub fn bfd(mut self, bfd: Bfd) -> Self {
+        self = self.bgp();
+        self.bgp = Some(Bgp { bfd: Some(bfd) });
+        self
+    }
+
     /// Leaves the L7 nodes without `palier-decap`: they do not understand what an L4 node sends.
     pub fn without_decapsulators(mut self) -> Self {
         self.decapsulators = false;
@@ -131,6 +171,9 @@ impl Builder {
         }
         if self.control {
             program::find(CONTROL)?;
+        }
+        if self.bgp.is_some() {
+            program::require("bird", "bird2")?;
         }
         cleanup::remove_stale();
         if self.signals {

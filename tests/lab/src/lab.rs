@@ -49,7 +49,7 @@ impl Lab {
         let folder = cleanup::folder().join(&name);
         std::fs::create_dir_all(&folder).map_err(Error::system("the lab's folder"))?;
         let site = Mutex::new(Site::new(wanted.l7, wanted.routers));
-        let file = SiteFile::new(&folder, wanted.routers, wanted.l7);
+        let file = SiteFile::new(&folder, wanted.routers, wanted.l7, wanted.bgp);
         let site_file = Arc::new(Mutex::new(file));
         let (routers, l4, l7, clients) = Default::default();
         Ok(Self { name, folder, routers, l4, l7, clients, site, site_file })
@@ -57,9 +57,10 @@ impl Lab {
 
     /// Fills it. If that fails, what there is goes as the lab is dropped.
     pub(crate) fn build(&mut self, wanted: &Builder) -> Result<(), Error> {
-        let &Builder { routers, l4, l7, clients, wire, ref flags, dataplanes, control, .. } =
-            wanted;
-        let size = Size { routers, l4, l7, clients, wire };
+        let &Builder {
+            routers, l4, l7, clients, wire, ref flags, dataplanes, control, bgp, ..
+        } = wanted;
+        let size = Size { routers, l4, l7, clients, wire, internet: bgp.is_some() };
         let topology = Topology::build(&self.name, size)?;
         let numbered = |namespaces| (1..).zip::<Vec<_>>(namespaces);
         self.routers = numbered(topology.routers).map(|(n, ns)| Router::new(n, ns)).collect();
@@ -76,7 +77,14 @@ impl Lab {
         }
         let l7_addresses: Vec<Addresses> = self.l7.iter().map(L7::addresses).collect();
         let hops = if l4 == 0 { &l7_addresses } else { &l4_addresses };
-        self.routers.iter().try_for_each(|router| router.try_route_via(hops))?;
+        match bgp {
+            None => self.routers.iter().try_for_each(|router| router.try_route_via(hops))?,
+            Some(bgp) => {
+                for router in &mut self.routers {
+                    router.run_bird(&self.folder, l4, bgp)?;
+                }
+            }
+        }
         self.l7.iter().try_for_each(L7::wait_ready)?;
         if dataplanes {
             {
@@ -95,6 +103,9 @@ impl Lab {
             if control {
                 self.l4.iter().try_for_each(L4::start_control)?;
                 self.l4.iter().for_each(|node| self.wait_up(node));
+                if bgp.is_some() {
+                    self.wait_announced();
+                }
             } else {
                 self.l4.iter().try_for_each(|node| self.try_apply(node))?;
             }
@@ -280,6 +291,14 @@ impl Lab {
         });
     }
 
+    /// Waits until every router spreads the VIPs over every L4 node.
+    fn wait_announced(&self) {
+        for router in &self.routers {
+            let what = format!("router-{} has learned the VIPs of every L4 node", router.number());
+            wait_until(&what, CONTROL_LIMIT, || router.paths() == [self.l4.len(); 2]);
+        }
+    }
+
     fn site_file(&self) -> MutexGuard<'_, SiteFile> {
         self.site_file.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -312,6 +331,7 @@ impl Drop for Lab {
         // Processes and servers end before their namespaces.
         self.l4.clear();
         self.l7.clear();
+        self.routers.clear();
         cleanup::remove_lab(&self.name);
     }
 }

@@ -20,6 +20,7 @@
 //! panic, on a signal, and after a SIGKILL when the next lab starts.
 
 mod address;
+mod bird;
 mod builder;
 mod cleanup;
 mod client;
@@ -45,7 +46,8 @@ mod wait;
 mod wire;
 
 pub use address::{Addresses, Mac, TUNNEL_SOURCES, VIP, VIP6};
-pub use builder::Builder;
+pub use bird::{Bird, ROUTER_AS, SITE_AS};
+pub use builder::{Bfd, Builder};
 pub use client::Client;
 pub use error::Error;
 pub use flags::Flags;

@@ -1,9 +1,11 @@
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::Command;
 
-use crate::address::{self, Addresses, VIP_PREFIXES};
+use crate::address::{self, Addresses, VIP, VIP_PREFIXES, VIP6};
+use crate::builder::Bgp;
 use crate::program::run;
-use crate::{Error, Mac, Namespace};
+use crate::{Bird, Error, Mac, Namespace};
 
 /// An edge router: it spreads what is for a VIP over next hops, by a hash of the 5-tuple.
 ///
@@ -15,11 +17,33 @@ use crate::{Error, Mac, Namespace};
 pub struct Router {
     number: usize,
     namespace: Namespace,
+    bird: Option<Bird>,
 }
 
 impl Router {
     pub(crate) fn new(number: usize, namespace: Namespace) -> Self {
-        Self { number, namespace }
+        Self { number, namespace, bird: None }
+    }
+
+    /// Its number, from 1.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Has it learn the VIPs by BGP.
+    pub(crate) fn run_bird(&mut self, lab: &Path, l4: usize, bgp: Bgp) -> Result<(), Error> {
+        let bird = Bird::new(self.number, self.namespace.clone(), lab, l4, bgp)?;
+        bird.try_start()?;
+        self.bird = Some(bird);
+        Ok(())
+    }
+
+    /// Its BIRD.
+    ///
+    /// # Panics
+    /// The lab was built without [`Builder::bgp`](crate::Builder::bgp).
+    pub fn bird(&self) -> &Bird {
+        self.bird.as_ref().expect("the lab has BGP")
     }
 
     /// Its namespace.
@@ -68,15 +92,36 @@ impl Router {
     /// # Panics
     /// The routes cannot be read.
     pub fn paths(&self) -> [usize; 2] {
-        VIP_PREFIXES.map(|prefix| {
-            let family = if prefix.contains(':') { "-6" } else { "-4" };
-            let routes = self.json(&[family, "route", "show", prefix]);
-            let hops = |route: &serde_json::Value| match route.get("nexthops") {
-                Some(hops) => hops.as_array().map_or(0, Vec::len),
-                None => usize::from(route.get("gateway").is_some()),
-            };
-            routes.iter().map(hops).sum()
-        })
+        match self.bird {
+            Some(_) => [IpAddr::V4(VIP), IpAddr::V6(VIP6)].map(|vip| self.hops(vip).len()),
+            None => VIP_PREFIXES.map(|prefix| self.hops_of(prefix).len()),
+        }
+    }
+
+    /// The next hops of the route to exactly this VIP, in the kernel.
+    ///
+    /// # Panics
+    /// The routes cannot be read.
+    pub fn hops(&self, vip: IpAddr) -> Vec<IpAddr> {
+        self.hops_of(&vip.to_string())
+    }
+
+    fn hops_of(&self, prefix: &str) -> Vec<IpAddr> {
+        let family = if prefix.contains(':') { "-6" } else { "-4" };
+        let routes = self.json(&[family, "route", "show", prefix]);
+        let gateway = |hop: &serde_json::Value| {
+            let via = hop.get("via").and_then(|via| via.get("host"));
+            hop.get("gateway").or(via)?.as_str()?.parse().ok()
+        };
+        let hops = |route: &serde_json::Value| -> Vec<IpAddr> {
+            match route.get("nexthops").and_then(serde_json::Value::as_array) {
+                Some(hops) => hops.iter().filter_map(gateway).collect(),
+                None => gateway(route).into_iter().collect(),
+            }
+        };
+        let mut all: Vec<IpAddr> = routes.iter().flat_map(hops).collect();
+        all.sort_unstable();
+        all
     }
 
     /// The link address that it has learned for a neighbor.

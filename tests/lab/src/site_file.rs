@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::address::{self, VIP, VIP6};
+use crate::bird::{ROUTER_AS, SITE_AS};
+use crate::builder::{Bfd, Bgp};
 use crate::server::{ECHO_PORT, HTTP_PORT};
 use crate::wire::{EXCEPTION, L4Wire};
 use crate::{Error, Flags};
@@ -19,13 +21,14 @@ pub(crate) struct SiteFile {
     l7: usize,
     /// Wire and flags of each L4 node, by number.
     l4: BTreeMap<usize, (L4Wire, Flags)>,
+    bgp: Option<Bgp>,
     /// Folder of certificates, if the nodes speak with each other.
     pki: Option<PathBuf>,
 }
 
 impl SiteFile {
-    pub(crate) fn new(folder: &Path, routers: usize, l7: usize) -> Self {
-        Self { path: folder.join("site.toml"), routers, l7, l4: BTreeMap::new(), pki: None }
+    pub(crate) fn new(folder: &Path, routers: usize, l7: usize, bgp: Option<Bgp>) -> Self {
+        Self { path: folder.join("site.toml"), routers, l7, l4: BTreeMap::new(), bgp, pki: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -71,12 +74,24 @@ impl SiteFile {
         if let Some(pki) = &self.pki {
             writeln!(out, "peer_port = 7400\npki = \"{}\"", pki.display())?;
         }
+        if self.bgp.is_some() {
+            writeln!(out, "\n[bgp]\nlocal_as = {SITE_AS}\ndrain_time = \"1s\"")?;
+        }
         for number in 1..=self.routers {
             let [v4, v6] = address::router_fabric(number).both();
             writeln!(
                 out,
                 "\n[[router]]\nname = \"router-{number}\"\naddresses = [\"{v4}\", \"{v6}\"]"
             )?;
+            let Some(Bgp { bfd }) = self.bgp else { continue };
+            writeln!(out, "peer_as = {ROUTER_AS}")?;
+            if let Some(Bfd { interval, multiplier }) = bfd {
+                let interval = interval.as_millis();
+                writeln!(
+                    out,
+                    "bfd = {{ interval = \"{interval}ms\", multiplier = {multiplier} }}"
+                )?;
+            }
         }
         for (number, (wire, flags)) in &self.l4 {
             let [v4, v6] = wire.addresses.both();

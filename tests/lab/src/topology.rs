@@ -3,7 +3,7 @@
 //! ```text
 //!  client-1 ...            outside: 203.0.113.0/24
 //!      |
-//!  ==== outside (bridge) ====
+//!  ==== outside (bridge) ====   with BGP an internet router on it stands between clients and routers
 //!      |
 //!  router-1 ...            VIPs -> the L4 nodes, by hash of the 5-tuple
 //!      |
@@ -26,6 +26,8 @@ pub(crate) struct Size {
     pub(crate) l7: usize,
     pub(crate) clients: usize,
     pub(crate) wire: Wire,
+    /// Whether there is an internet router.
+    pub(crate) internet: bool,
 }
 
 /// The namespaces of a lab, wired and addressed; nothing runs in them yet.
@@ -34,6 +36,8 @@ pub(crate) struct Topology {
     pub(crate) l4: Vec<Namespace>,
     pub(crate) l7: Vec<Namespace>,
     pub(crate) clients: Vec<Namespace>,
+    /// None or one.
+    pub(crate) internet: Vec<Namespace>,
 }
 
 /// Settings of every namespace. Addresses are used at once (no duplicate address detection), the
@@ -46,7 +50,10 @@ const COMMON: [(&str, &str); 6] = [
     ("net.ipv4.conf.default.rp_filter", "0"),
     ("net.ipv6.conf.default.keep_addr_on_down", "1"),
 ];
-const ROUTER: [(&str, &str); 4] = [
+const ROUTER: [(&str, &str); 6] = [
+    // Client and next hop may be on one link: that is no reason to tell the client.
+    ("net.ipv4.conf.all.send_redirects", "0"),
+    ("net.ipv4.conf.default.send_redirects", "0"),
     ("net.ipv4.ip_forward", "1"),
     ("net.ipv6.conf.all.forwarding", "1"),
     ("net.ipv4.fib_multipath_hash_policy", "1"),
@@ -76,6 +83,7 @@ impl Topology {
             l4: group("l4", size.l4),
             l7: group("l7", size.l7),
             clients: group("client", size.clients),
+            internet: group("internet", usize::from(size.internet)),
         };
         let switch = Namespace::new(format!("{lab}-switch"));
 
@@ -83,7 +91,8 @@ impl Topology {
         let lines: String = all.map(|ns| format!("netns add {}\n", ns.name())).collect();
         ip_batch(None, &lines)?;
         topology.all().chain([&switch]).try_for_each(|ns| ns.sysctl(&COMMON))?;
-        topology.routers.iter().try_for_each(|ns| ns.sysctl(&ROUTER))?;
+        let forwarding = topology.routers.iter().chain(&topology.internet);
+        forwarding.clone().try_for_each(|ns| ns.sysctl(&ROUTER))?;
         topology.l4.iter().chain([&switch]).try_for_each(|ns| ns.sysctl(&SILENT))?;
         topology.l7.iter().try_for_each(|ns| ns.sysctl(&L7))?;
 
@@ -97,6 +106,14 @@ impl Topology {
         }
         for (index, namespace) in topology.clients.iter().enumerate() {
             let lines = interface("eth0", address::client(index + 1), OUTSIDE_LENGTHS, OUTSIDE_MTU)
+                + &match size.internet {
+                    false => default_route(size.routers, address::router_outside, ["", ""]),
+                    true => default_route(1, |_| address::INTERNET, ["", ""]),
+                };
+            namespace.ip(&lines)?;
+        }
+        for namespace in &topology.internet {
+            let lines = interface("eth0", address::INTERNET, OUTSIDE_LENGTHS, OUTSIDE_MTU)
                 + &default_route(size.routers, address::router_outside, ["", ""]);
             namespace.ip(&lines)?;
         }
@@ -113,7 +130,7 @@ impl Topology {
     }
 
     fn all(&self) -> impl Iterator<Item = &Namespace> {
-        [&self.routers, &self.l4, &self.l7, &self.clients].into_iter().flatten()
+        [&self.routers, &self.l4, &self.l7, &self.clients, &self.internet].into_iter().flatten()
     }
 
     /// The two bridges, and a cable from one of them to each node.
@@ -139,6 +156,9 @@ impl Topology {
         }
         for (index, namespace) in self.clients.iter().enumerate() {
             cable(format!("client-{}", index + 1), OUTSIDE_MTU, "outside", namespace, "eth0");
+        }
+        for namespace in &self.internet {
+            cable("internet".into(), OUTSIDE_MTU, "outside", namespace, "eth0");
         }
         for (index, namespace) in self.l4.iter().enumerate() {
             cable(format!("l4-{}", index + 1), mtu, "fabric", namespace, wire.cable());
