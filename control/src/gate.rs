@@ -26,10 +26,28 @@ pub struct Gate<'a> {
 impl Gate<'_> {
     /// Everything that keeps it shut.
     pub fn reasons(&self) -> Vec<String> {
+        let mut reasons = self.farewells();
+        reasons.extend(self.obstacles());
+        reasons
+    }
+
+    /// What keeps it shut with time for a farewell: somebody wants this node to go.
+    pub fn farewells(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         if self.leaving {
             reasons.push("stopping".into());
         }
+        if self.operator == Admin::Drain {
+            reasons.push("operator: drain".into());
+        }
+        let drains = |(verdict, _): &&(Verdict, String)| drains(verdict);
+        reasons.extend(self.checks.iter().filter(drains).map(|(_, why)| why.clone()));
+        reasons
+    }
+
+    /// What keeps it shut at once.
+    pub fn obstacles(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
         if self.starting {
             reasons.push("starting: not every check has a verdict yet".into());
         }
@@ -40,21 +58,25 @@ impl Gate<'_> {
             }
             Pulse::Beats(_) => {}
         }
-        match self.operator {
-            Admin::Ready => {}
-            Admin::Drain => reasons.push("operator: drain".into()),
-            Admin::Maintenance => reasons.push("operator: maintenance".into()),
+        if self.operator == Admin::Maintenance {
+            reasons.push("operator: maintenance".into());
         }
         for (verdict, why) in self.checks {
-            match (verdict.state, verdict.admin) {
-                (Some(State::Up), Admin::Ready) => {}
-                (Some(State::Up | State::Drain | State::Down) | None, _) => {
-                    reasons.push(why.clone());
-                }
+            let well = (verdict.state, verdict.admin) == (Some(State::Up), Admin::Ready);
+            if !well && !drains(verdict) {
+                reasons.push(why.clone());
             }
         }
         reasons
     }
+}
+
+/// Whether a check of this node says that it shall drain, and nothing worse.
+fn drains(verdict: &Verdict) -> bool {
+    matches!(
+        (verdict.state, verdict.admin),
+        (Some(State::Drain), Admin::Ready | Admin::Drain) | (Some(State::Up), Admin::Drain)
+    )
 }
 
 #[cfg(test)]
@@ -90,6 +112,30 @@ mod tests {
         for (gate, reason) in shut {
             assert_eq!(gate.reasons(), [reason]);
         }
+    }
+
+    #[test]
+    fn who_wants_it_to_go_leaves_time_for_a_farewell() {
+        let up = Verdict { state: Some(State::Up), ..Verdict::NONE };
+        let check = |verdict| [(verdict, "check".to_owned())];
+        let soft =
+            [Verdict { state: Some(State::Drain), ..up }, Verdict { admin: Admin::Drain, ..up }];
+        for verdict in soft {
+            let checks = check(verdict);
+            let gate = Gate { checks: &checks, ..open() };
+            assert_eq!((gate.farewells().len(), gate.obstacles().len()), (1, 0), "{verdict:?}");
+        }
+        let down = Verdict { state: Some(State::Down), admin: Admin::Drain, ..up };
+        for verdict in [down, Verdict::NONE, Verdict { admin: Admin::Maintenance, ..up }] {
+            let checks = check(verdict);
+            let gate = Gate { checks: &checks, ..open() };
+            assert_eq!((gate.farewells().len(), gate.obstacles().len()), (0, 1), "{verdict:?}");
+        }
+        for gate in [Gate { leaving: true, ..open() }, Gate { operator: Admin::Drain, ..open() }] {
+            assert_eq!((gate.farewells().len(), gate.obstacles().len()), (1, 0));
+        }
+        let gone = Gate { operator: Admin::Maintenance, ..open() };
+        assert_eq!((gone.farewells().len(), gone.obstacles().len()), (0, 1));
     }
 
     #[test]

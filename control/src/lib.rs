@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod aim;
+pub mod announce;
 pub mod args;
 pub mod census;
 pub mod checks;
@@ -14,6 +15,7 @@ pub mod dataplane;
 pub mod gate;
 pub mod hooks;
 pub mod log;
+mod neighbors;
 pub mod notify;
 pub mod peer;
 pub mod peers;

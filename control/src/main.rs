@@ -1,8 +1,9 @@
 //! Starts the parts that this node has, in order; stops them in reverse.
 
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -11,11 +12,13 @@ use control::admin::{metrics, socket};
 use control::args::{Args, Role};
 use control::site::Site;
 use control::states::Store;
-use control::steer::{self, Signal, Start};
+use control::steer::{self, Ended, Signal, Start};
 use control::{log, notify};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+/// Where this program lay when it was started.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 /// Requests that wait for the loop.
 const CALLS: usize = 64;
 
@@ -33,13 +36,16 @@ fn main() -> ExitCode {
         eprintln!("palier-control: {problem}");
         return ExitCode::from(2);
     }
+    let program = std::env::current_exe();
+    let _ = program.map(|program| PROGRAM.set(program));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(run(&args)),
         Err(error) => Err(Failure::new(1, format!("no runtime: {error}"))),
     };
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ended::Stopped) => ExitCode::SUCCESS,
+        Ok(Ended::Upgrade) => give_way(),
         Err(Failure { code, text }) => {
             for line in text.lines() {
                 eprintln!("palier-control: {line}");
@@ -71,7 +77,7 @@ fn raise_descriptor_limit() {
     }
 }
 
-async fn run(args: &Args) -> Result<(), Failure> {
+async fn run(args: &Args) -> Result<Ended, Failure> {
     raise_descriptor_limit();
     // A hang-up that comes before the loop listens is not the end.
     let mut hangups = signal(SignalKind::hangup()).map_err(|error| Failure::new(1, error))?;
@@ -101,6 +107,7 @@ async fn run(args: &Args) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::new(1, format!("metrics on {}: {error}", args.metrics)))?;
 
+    let program = PROGRAM.get().cloned().unwrap_or_default();
     let dataplane = args.run_dir.join("dataplane.sock");
     let (requests, calls) = mpsc::channel(CALLS);
     tokio::spawn(socket::serve(listener, requests.clone(), dataplane.clone().into()));
@@ -127,12 +134,24 @@ async fn run(args: &Args) -> Result<(), Failure> {
         store: Arc::new(store),
         state_file,
         dataplane,
+        program,
         calls,
     };
-    steer::run(start, heard).await;
+    let ended = steer::run(start, heard).await;
     // It may be gone already.
     let _ = std::fs::remove_file(&path);
-    Ok(())
+    Ok(ended)
+}
+
+/// Becomes the program that lies in this one's place now, with the same arguments.
+fn give_way() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    let program = PROGRAM.get().cloned().unwrap_or_else(|| name.into());
+    // What comes back is an error: routers keep the routes until whoever started this starts it again.
+    let error = std::process::Command::new(&program).args(arguments).exec();
+    eprintln!("palier-control: {} cannot be started: {error}", program.display());
+    ExitCode::FAILURE
 }
 
 fn host_name() -> Result<String, Failure> {

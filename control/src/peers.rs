@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
+use crate::announce;
 use crate::clock::{millis, unix_ms};
 use crate::peer::{
     Counter, Counters, Directory, Gossip, Heard, Identity, IdentityError, Limits, ListenError,
@@ -140,7 +141,8 @@ impl Peers {
     /// What others are told from now on; node states apart, which are the store's.
     pub fn tell(&self, site: &Site, status: PeerStatus) {
         let l4 = site.config.l4.iter().map(|node| node.name.clone());
-        let known = l4.chain(site.config.l7.iter().map(|node| node.name.clone())).collect();
+        let l7 = site.config.l7.iter().map(|node| node.name.clone());
+        let known = l4.chain(l7).chain(announce::words(&site.config)).collect();
         *self.voice.said.lock() = Said { status, known };
     }
 

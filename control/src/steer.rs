@@ -11,7 +11,10 @@ mod calls;
 mod forwarder;
 mod others;
 mod report;
+mod routes;
+mod sessions;
 mod site;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::forwarder::Dataplane;
 use self::others::Told;
+use self::routes::Routes;
 use crate::admin::socket::Call;
 use crate::census::Census;
 use crate::checks::Checks;
@@ -55,6 +59,8 @@ pub struct Start {
     pub state_file: PathBuf,
     /// The dataplane's socket.
     pub dataplane: PathBuf,
+    /// Where this program lies: another release may come to lie there.
+    pub program: PathBuf,
     /// Requests of the admin socket.
     pub calls: mpsc::Receiver<Call>,
 }
@@ -90,7 +96,8 @@ pub struct Steer {
     stale: bool,
     /// Until when verdicts are waited for.
     starting: Starting,
-    leaving: bool,
+    routes: Routes,
+    leaving: Option<Leaving>,
     hooks: Hooks,
     refused: Option<Refusal>,
     /// What control was started with, and the dataplane as far as is known.
@@ -104,6 +111,9 @@ pub struct Steer {
     learned: mpsc::UnboundedSender<()>,
     told: Option<Told>,
     census: Census,
+    /// Whether another release of this program shall take over.
+    upgrade: bool,
+    program: PathBuf,
     /// When the state file is tried again, if it could not be written.
     flush_at: Option<Instant>,
 }
@@ -117,6 +127,24 @@ enum Starting {
     Waiting { until: Instant, empty: bool },
     /// It is over.
     Over,
+}
+
+/// How far an orderly stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    /// Routers are being told. Whether there was anything to tell them.
+    Telling { announced: bool },
+    /// They have been told; what is on its way here is still served.
+    Serving { until: Instant },
+}
+
+/// Why steering has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Told to stop.
+    Stopped,
+    /// Told to make room for another release of this program.
+    Upgrade,
 }
 
 /// What control counts itself.
@@ -141,13 +169,14 @@ enum Event {
     Peer,
     Learned,
     Counted,
+    Router,
     File,
     Timer,
 }
 
 /// Steers until told to stop.
-pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
-    let Start { site, path, store, state_file, dataplane, mut calls } = start;
+pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
+    let Start { site, path, store, state_file, dataplane, program, mut calls } = start;
     let (learned, mut learning) = mpsc::unbounded_channel();
     let (events, mut link_events) = mpsc::unbounded_channel();
     let link = link::start(dataplane.clone(), events);
@@ -160,7 +189,8 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
         plan: None,
         stale: true,
         starting: Starting::Alone,
-        leaving: false,
+        routes: Routes::default(),
+        leaving: None,
         hooks: Hooks::default(),
         refused: None,
         started_with: site.config.clone(),
@@ -171,6 +201,8 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
         learned,
         told: None,
         census: Census::default(),
+        upgrade: false,
+        program,
         flush_at: None,
         dataplane: Dataplane::default(),
         site,
@@ -201,6 +233,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
             () = heard(&mut steer.peers) => Event::Peer,
             Some(()) = learning.recv() => Event::Learned,
             () = steer.census.counted() => Event::Counted,
+            () = steer.routes.changed() => Event::Router,
             () = timer(wake) => Event::Timer,
         };
         steer.pulse = pulse;
@@ -218,7 +251,9 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
                 // The folder may be another one by now.
                 watch = steer.watch();
             }
-            Event::Signal(Signal::Stop) => break,
+            // Who says it twice does not want to wait.
+            Event::Signal(Signal::Stop) if steer.leaving.is_some() => break,
+            Event::Signal(Signal::Stop) => steer.begin_to_leave(),
             Event::File => {
                 let _ = steer.reload(false);
             }
@@ -229,15 +264,23 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) {
                 continue;
             }
             Event::Learned => steer.stale = true,
-            Event::Counted | Event::Timer => {}
+            Event::Counted | Event::Router | Event::Timer => {}
         }
         let wanted = steer.site.config.site.reload;
         if std::mem::replace(&mut watched, wanted) != wanted {
             watch = steer.watch();
         }
         steer.settle();
+        if steer.upgrade {
+            steer.make_room().await;
+            return Ended::Upgrade;
+        }
+        if steer.has_left() {
+            break;
+        }
     }
     steer.leave().await;
+    Ended::Stopped
 }
 
 /// Waits for the file to change; for ever if it is not watched.
@@ -279,7 +322,12 @@ impl Steer {
             Starting::Alone | Starting::Over => None,
         };
         let flush = self.flush_at.filter(|_| self.store.dirty());
-        [planned, starting, flush, self.census.next()].into_iter().flatten().min()
+        let leaving = match self.leaving {
+            Some(Leaving::Serving { until }) => Some(until),
+            Some(Leaving::Telling { .. }) | None => None,
+        };
+        let all = [planned, starting, flush, leaving, self.census.next(), self.routes.wake()];
+        all.into_iter().flatten().min()
     }
 
     /// Draws the conclusions from whatever has happened.
@@ -299,7 +347,10 @@ impl Steer {
             }
         }
         let send = match self.starting {
-            Starting::Alone => return self.tell_peers(),
+            Starting::Alone => {
+                self.leave_on();
+                return self.tell_peers();
+            }
             Starting::Waiting { empty, .. } => empty,
             Starting::Over => true,
         };
@@ -313,6 +364,8 @@ impl Steer {
                 self.send();
             }
         }
+        self.announce();
+        self.leave_on();
         self.count();
         self.tell_peers();
     }
@@ -346,11 +399,42 @@ impl Steer {
         });
     }
 
-    /// An orderly stop: what is announced is taken back, hooks run, the dataplane goes on.
-    async fn leave(mut self) {
+    /// An orderly stop begins: routers are told to prefer others, then that this node is gone.
+    fn begin_to_leave(&mut self) {
         tracing::info!("stopping; the dataplane goes on with what it has");
         notify::stopping();
-        self.leaving = true;
+        self.leaving = Some(Leaving::Telling { announced: self.routes.any() });
+    }
+
+    /// The next step of an orderly stop, if it is time for it.
+    fn leave_on(&mut self) {
+        if let Some(Leaving::Telling { announced }) = self.leaving
+            && !self.routes.any()
+        {
+            let grace = self.site.config.site.times.withdraw_grace;
+            let until = Instant::now() + if announced { grace } else { Duration::ZERO };
+            self.leaving = Some(Leaving::Serving { until });
+        }
+    }
+
+    /// Whether nobody sends anything here any more.
+    fn has_left(&self) -> bool {
+        matches!(self.leaving, Some(Leaving::Serving { until }) if Instant::now() >= until)
+    }
+
+    /// Another release takes over: routers keep the routes, and no hook runs.
+    async fn make_room(&mut self) {
+        tracing::info!("making room for the program that lies in this one's place now");
+        self.routes.stay().await;
+        if let Err(error) = self.store.flush() {
+            tracing::error!(%error, "node states are lost with this process");
+        }
+    }
+
+    /// The end of an orderly stop: sessions end, hooks run, the dataplane goes on.
+    async fn leave(mut self) {
+        self.routes.flushed().await;
+        self.routes.leave().await;
         if let (Starting::Over, Some((config, _))) = (self.starting, &self.plan) {
             for service in config.services.iter().filter(|service| service.omega) {
                 for family in Family::ALL {

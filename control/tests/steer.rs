@@ -110,6 +110,7 @@ impl World {
             store: Arc::new(store),
             state_file,
             dataplane: socket,
+            program: "/nonexistent/palier-control".into(),
             calls: requests,
         };
         tokio::spawn(steer::run(start, heard));

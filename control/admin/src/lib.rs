@@ -9,6 +9,7 @@
 
 mod peer;
 mod request;
+mod router;
 mod state;
 mod status;
 
@@ -16,6 +17,7 @@ mod status;
 pub use api::State as Effective;
 pub use peer::{PeerReply, PeerRequest, PeerStatus, Table, Tables};
 pub use request::{Change, Failed, Reply, Request};
+pub use router::{BfdSessionStatus, KeptBack, RouteStatus, RouterStatus, SessionStatus};
 pub use state::{Entry, States};
 pub use status::{
     CheckStatus, DataplaneStatus, FileStatus, GateStatus, MemberStatus, NodeStatus, Refusal,

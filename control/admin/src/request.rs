@@ -20,6 +20,19 @@ pub enum Request {
         /// What it shall be.
         state: Admin,
     },
+    /// Whether a service's VIPs are announced, as the operator wants it.
+    Announce {
+        /// Name of a service.
+        service: String,
+        /// Whether they are, as far as the operator is concerned.
+        announce: bool,
+        /// On every L4 node instead of this one alone.
+        #[serde(default)]
+        all_nodes: bool,
+    },
+    /// Start the program anew, which may be another release by now, under the same process id.
+    /// Sessions with routers end without a word, so that those keep the routes.
+    Upgrade {},
     /// Read the site file again.
     Reload {
         /// Accept what breaks connections: the last node or VIP taken from a service, another hash
@@ -38,9 +51,9 @@ pub enum Request {
 pub enum Reply {
     /// To `status`.
     Status(Box<Status>),
-    /// To `set_state` and `reload`: it holds.
+    /// To `set_state`, `announce`, `upgrade` and `reload`: it holds, or begins.
     Done(Change),
-    /// To `reload` and `set_state`: nothing was changed.
+    /// To the same: nothing was changed.
     Refused {
         /// Why: everything that is wrong.
         reasons: Vec<String>,

@@ -5,7 +5,7 @@ use api::State as Effective;
 use health::{Admin, State};
 use serde::{Deserialize, Serialize};
 
-use crate::{Entry, PeerStatus};
+use crate::{Entry, PeerStatus, RouterStatus};
 
 /// How everything stands, as one node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Status {
     pub gate: GateStatus,
     /// Every node of the file, L4 first.
     pub nodes: Vec<NodeStatus>,
+    /// Every router that this node speaks BGP with.
+    #[serde(default)]
+    pub routers: Vec<RouterStatus>,
     /// Every service of the file.
     pub services: Vec<ServiceStatus>,
     /// What control counts: `probes`, `reloads_refused`, ...

@@ -83,6 +83,16 @@ pub(crate) enum Command {
     Maintain(State),
     /// Takes a drain or a maintenance back.
     Ready(State),
+    /// Takes a service's VIPs back from the routers, until `announce`.
+    ///
+    /// A VIP that other services share goes with this one, unless its `bgp.required` is false.
+    Withdraw(Announce),
+    /// Takes a `withdraw` back.
+    Announce(Announce),
+    /// Starts palier-control anew, which may be another release by now.
+    ///
+    /// Its process id stays, and routers keep the routes meanwhile.
+    Upgrade,
     /// Makes palier-control read the site file again.
     Reload(Reload),
     /// Live view of rates, nodes and drops.
@@ -193,6 +203,17 @@ pub(crate) struct Dataplane {
     /// Further flags for palier-dataplane.
     #[arg(last = true, value_name = "FLAGS")]
     pub(crate) flags: Vec<OsString>,
+}
+
+/// `palierctl withdraw`, `palierctl announce`
+#[derive(Debug, Args)]
+pub(crate) struct Announce {
+    /// The service.
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: String,
+    /// On every L4 node instead of this one alone.
+    #[arg(long)]
+    pub(crate) all_nodes: bool,
 }
 
 /// `palierctl pki`

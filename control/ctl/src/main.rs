@@ -6,6 +6,7 @@
 //! own: [`agent`], which runs on servers, and [`top`].
 
 mod agent;
+mod announce;
 mod args;
 mod capture;
 mod certificate;
@@ -66,6 +67,9 @@ fn run(command: Command, context: &Context, out: &mut dyn Write) -> Result<(), F
         Command::Drain(flags) => state::run(&flags, Admin::Drain, context, out),
         Command::Maintain(flags) => state::run(&flags, Admin::Maintenance, context, out),
         Command::Ready(flags) => state::run(&flags, Admin::Ready, context, out),
+        Command::Withdraw(flags) => announce::run(&flags, false, context, out),
+        Command::Announce(flags) => announce::run(&flags, true, context, out),
+        Command::Upgrade => announce::upgrade(context, out),
         Command::Reload(flags) => reload::run(&flags, context, out),
         Command::Agent(flags) => agent::run(flags, out),
         Command::Completions(flags) => man::completions(&flags, out),

@@ -1,6 +1,7 @@
 //! `palierctl status`: how everything stands, what is wrong first.
 
 mod node;
+mod router;
 mod service;
 
 use std::io::Write;
@@ -74,6 +75,7 @@ impl Page {
             self.head(status),
             self.nodes(&status.nodes),
             self.peers(&status.nodes),
+            self.routers(&status.routers),
             self.services(&status.services),
         ];
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();

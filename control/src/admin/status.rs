@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use admin::{
     CheckStatus, DataplaneStatus, Effective, FileStatus, GateStatus, MemberStatus, NodeStatus,
-    Refusal, ServiceStatus, States, Status, VipStatus,
+    Refusal, RouterStatus, ServiceStatus, States, Status, VipStatus,
 };
 use api::{Prefix, Release, Snapshot, State, Stats};
 use config::{QuorumLoss, Service};
@@ -26,6 +26,8 @@ pub struct View<'a> {
     pub refused: Option<Refusal>,
     /// What waits for a restart.
     pub restart_needed: Vec<String>,
+    /// How this node speaks with its routers.
+    pub routers: Vec<RouterStatus>,
     /// What is planned; nothing before a dataplane was found.
     pub plan: Option<&'a Plan>,
     /// What is thought of the target of the probe at a place.
@@ -75,6 +77,7 @@ pub fn status(view: &View<'_>, brief: bool) -> Status {
         dataplane: view.dataplane.clone(),
         gate,
         nodes,
+        routers: view.routers.clone(),
         services,
         counters: view.counters.clone(),
     };
@@ -131,6 +134,18 @@ fn alarms(view: &View<'_>, status: &Status) -> Vec<String> {
             let VipStatus { vip, weight, quorum, .. } = vip;
             format!("service {}: quorum lost at {vip}: {weight} of {quorum}", service.name)
         }));
+    }
+    for router in &status.routers {
+        for session in &router.sessions {
+            let (name, address) = (&router.name, session.address);
+            if !session.up {
+                let why = session.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                alarms.push(format!("router {name}: no session with {address}{why}"));
+            }
+            if let Some(bfd) = session.bfd.as_ref().filter(|bfd| !bfd.up) {
+                alarms.push(format!("router {name}: BFD with {address} is {}", bfd.state));
+            }
+        }
     }
     if *forwards && !status.gate.open {
         alarms.push(format!("announces nothing: {}", status.gate.reasons.join("; ")));

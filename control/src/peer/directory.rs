@@ -54,6 +54,7 @@ mod tests {
             tunnel_sources: Vec::new(),
             nics: None,
             checks: Vec::new(),
+            router_id: None,
         };
         Config {
             site: Site {
@@ -66,6 +67,7 @@ mod tests {
                 limits: Limits::default(),
                 idle: IdleTimes::default(),
             },
+            bgp: None,
             routers: Vec::new(),
             l4: vec![
                 l4("l4-1", &["192.0.2.132"]),

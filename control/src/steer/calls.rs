@@ -39,6 +39,14 @@ impl Steer {
                     Err(reasons) => Reply::Refused { reasons },
                 }
             }
+            Request::Announce { service, announce, all_nodes } => {
+                self.set_announced(&service, announce, all_nodes, uid, reply);
+                return;
+            }
+            Request::Upgrade {} => match self.begin_upgrade(uid) {
+                Ok(notes) => Reply::Done(Change { notes, failed: Vec::new() }),
+                Err(reason) => Reply::Refused { reasons: vec![reason] },
+            },
             Request::Dataplane(_) => Reply::Error("the socket answers that itself".into()),
         };
         // A caller that is gone needs no answer.
@@ -124,7 +132,7 @@ async fn ask(dataplane: &Path) -> Option<Arc<Stats>> {
 }
 
 /// Brings node states to their file, and says why that was not possible.
-async fn flushed(store: Arc<Store>) -> Option<Failed> {
+pub(super) async fn flushed(store: Arc<Store>) -> Option<Failed> {
     let written = tokio::task::spawn_blocking(move || {
         store.flush().map_err(|error| {
             tracing::error!(%error, "node states hold, but would not survive a restart");

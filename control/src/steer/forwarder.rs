@@ -23,6 +23,8 @@ pub(super) struct Dataplane {
     /// What it was last sent.
     pub(super) wanted: Option<Arc<Snapshot>>,
     pub(super) force: bool,
+    /// The first one that was found had something already: it forwarded while there was no control.
+    pub(super) resumed: bool,
     pub(super) refused: Vec<String>,
     /// What it has is of this control.
     pub(super) follows: bool,
@@ -96,6 +98,7 @@ impl Steer {
         if self.starting == Starting::Alone {
             let until = Instant::now() + self.site.config.site.times.startup_limit;
             self.starting = Starting::Waiting { until, empty: snapshot.is_none() };
+            self.dataplane.resumed = snapshot.is_some();
             let reused = reload::reused(&self.site, snapshot.as_deref());
             for reason in reused {
                 tracing::error!(reason, "the site file contradicts what the dataplane has");

@@ -21,6 +21,7 @@ impl Steer {
             path: self.path.display().to_string(),
             refused: self.refused.clone(),
             restart_needed: self.restart_needed(),
+            routers: self.router_status(),
             // A site that was loaded a moment ago has no plan yet.
             plan: self
                 .plan
@@ -42,7 +43,7 @@ impl Steer {
 
     /// Services and VIPs that the dataplane has. To announce others would send packets to where nobody
     /// takes them.
-    fn served(&self) -> HashSet<(&str, Prefix)> {
+    pub(super) fn served(&self) -> HashSet<(&str, Prefix)> {
         let services = self.dataplane.in_force.iter().flat_map(|snapshot| &snapshot.services);
         services.flat_map(|s| s.vips.iter().map(|&vip| (s.name.as_str(), vip))).collect()
     }
@@ -117,6 +118,7 @@ impl Steer {
                 .push(format!("{path} cannot be written: node states would not survive a restart"));
         }
         alarms.extend(self.mute.clone());
+        alarms.extend(self.routes.mute.clone());
         alarms.extend(self.peers.as_ref().and_then(Peers::alarm));
         alarms
     }
@@ -154,6 +156,13 @@ impl Steer {
 
     /// What keeps this node from announcing anything.
     pub(super) fn gate(&self) -> Vec<String> {
+        let (mut reasons, obstacles) = self.gate_parts();
+        reasons.extend(obstacles);
+        reasons
+    }
+
+    /// The same: what leaves time for a farewell, and what does not.
+    pub(super) fn gate_parts(&self) -> (Vec<String>, Vec<String>) {
         let own = &self.site.own().name;
         let checks: Vec<_> = self
             .site
@@ -167,14 +176,14 @@ impl Steer {
                 (self.checks.verdicts()[place as usize], format!("check {probe}: {said}"))
             })
             .collect();
-        Gate {
+        let gate = Gate {
             starting: self.starting != Starting::Over,
-            leaving: self.leaving,
+            leaving: self.leaving.is_some(),
             pulse: &self.pulse.borrow(),
             applied: self.dataplane.follows,
             operator: self.store.states().get(own).map_or(Admin::Ready, |entry| entry.state),
             checks: &checks,
-        }
-        .reasons()
+        };
+        (gate.farewells(), gate.obstacles())
     }
 }

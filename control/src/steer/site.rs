@@ -4,6 +4,7 @@ use admin::Refusal;
 use config::SiteFile;
 
 use super::Steer;
+use crate::announce;
 use crate::clock::unix_ms;
 use crate::reload;
 use crate::watch::Watch;
@@ -74,7 +75,8 @@ impl Steer {
         let l4 = self.site.config.l4.iter().map(|node| node.name.clone());
         let l7 = self.site.config.l7.iter().map(|node| node.name.clone());
         let kept = self.in_force().into_iter().flat_map(|snapshot| &snapshot.nodes);
-        let known = l4.chain(l7).chain(kept.map(|node| node.name.clone())).collect();
+        let words = announce::words(&self.site.config);
+        let known = l4.chain(l7).chain(kept.map(|node| node.name.clone())).chain(words).collect();
         for node in self.store.retain(&known) {
             tracing::info!(node, "its node state is forgotten: it has left the site");
         }

@@ -152,6 +152,7 @@ pub(crate) fn trouble() -> Status {
         },
         gate: GateStatus { open: true, reasons: vec![] },
         nodes: vec![node("l4-1", "l4"), peer, silent, drained, dead, node("l7-3", "l7")],
+        routers: vec![],
         services: vec![web, dns],
         counters: Default::default(),
     }

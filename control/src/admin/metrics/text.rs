@@ -2,13 +2,14 @@
 
 use std::fmt::{Display, Write as _};
 
-use admin::Status;
+use admin::{SessionStatus, Status};
 use api::Stats;
 
 /// The page.
 pub(super) fn render(status: &Status, stats: Option<&Stats>) -> String {
     let mut page = Page(String::new());
     control(&mut page, status);
+    routers(&mut page, status);
     health(&mut page, status);
     page.one("dataplane_up", GAUGE, "whether the dataplane answers", stats.is_some().into());
     if let Some(stats) = stats {
@@ -109,6 +110,59 @@ fn control(page: &mut Page, status: &Status) {
     for peer in peers {
         let differences = count(peer.differences.len() as u64);
         page.line("control_peer_differences", &[("peer", &peer.name)], differences);
+    }
+}
+
+fn routers(page: &mut Page, status: &Status) {
+    type Read = fn(&SessionStatus) -> f64;
+    let kinds: [(&str, &str, &str, Read); 9] = [
+        ("bgp_session_up", GAUGE, "whether a session is established", |s| s.up.into()),
+        ("bgp_session_established_total", COUNTER, "times that it came up", |s| {
+            count(s.established)
+        }),
+        ("bgp_session_dropped_total", COUNTER, "times that it went down", |s| count(s.dropped)),
+        ("bgp_messages_in_total", COUNTER, "messages received", |s| count(s.messages_in)),
+        ("bgp_messages_out_total", COUNTER, "messages sent", |s| count(s.messages_out)),
+        ("bgp_notifications_in_total", COUNTER, "NOTIFICATIONs received", |s| {
+            count(s.notifications_in)
+        }),
+        ("bgp_notifications_out_total", COUNTER, "NOTIFICATIONs sent", |s| {
+            count(s.notifications_out)
+        }),
+        ("bgp_routes_announced", GAUGE, "routes that the router was told", |s| {
+            count(s.announced.len() as u64)
+        }),
+        ("bgp_routes_kept_back", GAUGE, "routes that it is not told", |s| {
+            count(s.kept_back.len() as u64)
+        }),
+    ];
+    let sessions = || status.routers.iter().flat_map(|r| r.sessions.iter().map(move |s| (r, s)));
+    if sessions().next().is_none() {
+        return;
+    }
+    for (name, kind, help, read) in kinds {
+        page.head(name, kind, help);
+        for (router, session) in sessions() {
+            let labels: [(&str, &dyn Display); 2] =
+                [("router", &router.name), ("address", &session.address)];
+            page.line(name, &labels, read(session));
+        }
+    }
+    page.head("bfd_session_up", GAUGE, "whether the BFD session beside it is up");
+    for (router, session) in sessions() {
+        if let Some(bfd) = &session.bfd {
+            let labels: [(&str, &dyn Display); 2] =
+                [("router", &router.name), ("address", &session.address)];
+            page.line("bfd_session_up", &labels, bfd.up.into());
+        }
+    }
+    page.head("bfd_session_losses_total", COUNTER, "times that it fell");
+    for (router, session) in sessions() {
+        if let Some(bfd) = &session.bfd {
+            let labels: [(&str, &dyn Display); 2] =
+                [("router", &router.name), ("address", &session.address)];
+            page.line("bfd_session_losses_total", &labels, count(bfd.losses));
+        }
     }
 }
 

@@ -62,6 +62,7 @@ fn status(here: Option<u64>, there: Option<u64>, state: Effective) -> Status {
         dataplane: admin::DataplaneStatus::default(),
         gate: admin::GateStatus::default(),
         nodes: vec![node("l4-1", "l4"), peer, l7],
+        routers: vec![],
         services: vec![service],
         counters: Default::default(),
     }
