@@ -24,7 +24,7 @@ impl Steer {
                     .iter()
                     .map(|session| {
                         let found = sessions.iter().find(|one| one.address == session.address);
-                        self.session(session.address, peer.peer_as, found)
+                        self.session(session.address, peer, found)
                     })
                     .collect(),
             })
@@ -34,9 +34,10 @@ impl Steer {
     fn session(
         &self,
         address: IpAddr,
-        peer_as: u32,
+        peer: &config::Peer,
         found: Option<&bgp::SessionStatus>,
     ) -> SessionStatus {
+        let (peer_as, internal) = (peer.peer_as, peer.peer_as == peer.local_as);
         let kept_back = match self.routes.told(address) {
             Some(Told { kept_back, .. }) => kept_back
                 .iter()
@@ -84,7 +85,7 @@ impl Steer {
             messages_out: found.messages_out,
             notifications_in: found.notifications_in,
             notifications_out: found.notifications_out,
-            announced: found.announced.iter().map(route).collect(),
+            announced: found.announced.iter().map(|one| route(one, internal)).collect(),
             kept_back,
             bfd: self.bfd_status(address),
         }
@@ -108,7 +109,8 @@ impl Steer {
     }
 }
 
-fn route(route: &Route) -> RouteStatus {
+/// LOCAL_PREF goes over iBGP alone.
+fn route(route: &Route, internal: bool) -> RouteStatus {
     let Attributes { med, local_pref, prepend, communities, large_communities } =
         &*route.attributes;
     let community = |&one: &u32| format!("{}:{}", one >> 16, one & 0xffff);
@@ -116,7 +118,7 @@ fn route(route: &Route) -> RouteStatus {
     RouteStatus {
         prefix: route.prefix.to_string(),
         med: *med,
-        local_preference: *local_pref,
+        local_preference: local_pref.filter(|_| internal),
         prepend: *prepend,
         communities: communities.iter().map(community).collect(),
         large_communities: large_communities.iter().map(large).collect(),
