@@ -61,6 +61,7 @@ fn snapshot(generation: u64) -> Snapshot {
         services: vec![],
         routers: vec![],
         management: vec![],
+        bfd: vec![],
         limits: api::Limits::default(),
         idle: api::IdleTimes::default(),
     }
@@ -185,7 +186,7 @@ async fn the_watchdog_tells_a_stale_worker_a_missing_snapshot_and_a_silent_proce
             assert_eq!(request, Request::Heartbeats);
             let (heartbeat_ms, generation) = *told.lock();
             let workers = vec![Heartbeat { cpu: 2, heartbeat_ms, generation }];
-            Some(Reply::Heartbeats(Heartbeats { generation, workers }))
+            Some(Reply::Heartbeats(Heartbeats { generation, workers, bfd: vec![] }))
         }),
     );
     let (_building, is_building) = watch::channel(false);
