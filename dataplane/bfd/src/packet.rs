@@ -242,3 +242,6 @@ impl Packet {
 pub(crate) fn micros(interval: u32) -> Duration {
     Duration::from_micros(interval.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,8 +191,13 @@ impl Session {
     pub fn turn(&mut self, now: Instant) -> Option<Packet> {
         if self.expires.is_some_and(|expires| expires <= now) {
             self.expires = None;
-            // The other side may be another one when it comes back (RFC 5880 section 6.8.1).
+            // The other side may be another one when it comes back (RFC 5880 section 6.8.1), with other
+            // wishes.
+            let interval = self.interval();
             self.remote = Remote::UNKNOWN;
+            if self.interval() < interval {
+                self.hasten(now);
+            }
             match self.state {
                 State::Init | State::Up => {
                     self.enter(State::Down, Diagnostic::CONTROL_DETECTION_TIME_EXPIRED, now);
@@ -355,3 +360,6 @@ fn transition(state: State, received: State) -> Option<State> {
         (State::Up, State::Init | State::Up) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
