@@ -281,9 +281,9 @@ pub struct Limits {
     pub icmp: Rate,
     /// The same for one source prefix (24 bits of IPv4, 64 of IPv6).
     pub icmp_source: Rate,
-    /// To the kernel: ARP, neighbor discovery and BFD.
+    /// To the kernel: ARP, neighbor discovery, and BFD of the routers and of the sessions here.
     pub neighbor: Rate,
-    /// To the kernel: BGP of the routers, and answers to probes.
+    /// To the kernel: BGP and multihop BFD of the routers, and answers to probes.
     pub routing: Rate,
     /// To the kernel: ICMP errors.
     pub errors: Rate,
