@@ -102,3 +102,6 @@ impl Drop for Bfd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

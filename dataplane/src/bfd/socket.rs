@@ -140,3 +140,57 @@ impl AsFd for Receiver {
         self.socket.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// The first datagram.
+    fn received(receiver: &Receiver, payload: &mut [u8]) -> Arrived {
+        let started = Instant::now();
+        loop {
+            if let Some(arrived) = receiver.receive(payload).unwrap() {
+                return arrived;
+            }
+            assert!(started.elapsed() < Duration::from_secs(10));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn packets_leave_and_are_seen_as_the_rfc_has_them_in_both_families() {
+        for address in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let receiver = Receiver::open(SocketAddr::new(address, 0)).unwrap();
+            let mut sender = Sender::open(address, address, 0).unwrap();
+            assert!(SOURCE_PORTS.contains(&sender.socket.local_addr().unwrap().port()));
+            sender.remote = receiver.socket.local_addr().unwrap().as_socket().unwrap();
+            sender.send(b"one").unwrap();
+            let mut payload = [0; 8];
+            let arrived = received(&receiver, &mut payload);
+            assert_eq!(arrived, Arrived { len: 3, source: address, ttl: Some(255) });
+            assert_eq!(&payload[..3], b"one");
+
+            let socket = Socket::from(sender.socket);
+            let tos = if address.is_ipv4() { socket.tos_v4() } else { socket.tclass_v6() };
+            assert_eq!(tos.unwrap(), TOS);
+            if address.is_ipv4() {
+                socket.set_ttl_v4(254).unwrap();
+            } else {
+                socket.set_unicast_hops_v6(254).unwrap();
+            }
+            socket.send_to(b"two", &sender.remote.into()).unwrap();
+            assert_eq!(received(&receiver, &mut payload).ttl, Some(254));
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_not_there_is_an_error() {
+        // Not of IPv4: hosts that run Keepalived may have net.ipv4.ip_nonlocal_bind set.
+        let elsewhere = "2001:db8::1".parse().unwrap();
+        assert!(Sender::open(elsewhere, elsewhere, 0).is_err());
+        assert!(Receiver::open(SocketAddr::new(elsewhere, PORT)).is_err());
+    }
+}
