@@ -12,6 +12,9 @@ use crate::clock::boot_millis;
 /// How long after a failure the sockets are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long the log is spared the next silence: a worker that is late time and again would fill it.
+const SPARED: Duration = Duration::from_secs(10);
+
 /// A router.
 pub(super) struct Peer {
     pub(super) wanted: BfdSession,
@@ -26,7 +29,9 @@ pub(super) struct Peer {
     complained: bool,
     since_ms: u64,
     losses: u64,
-    pub(super) held: bool,
+    held: bool,
+    /// When the log was last told that it is held.
+    told_held: Option<Instant>,
 }
 
 /// What may change of a status.
@@ -59,6 +64,7 @@ impl Peer {
             since_ms: boot_millis(),
             losses: 0,
             held: false,
+            told_held: None,
         }
     }
 
@@ -135,15 +141,13 @@ impl Peer {
     }
 
     /// Notes whether it is silent for want of a sign of life.
-    pub(super) fn hold(&mut self, held: bool) {
-        if std::mem::replace(&mut self.held, held) == held {
-            return;
-        }
-        let (router, remote) = (&self.wanted.router, self.wanted.remote);
-        if held {
+    pub(super) fn hold(&mut self, held: bool, now: Instant) {
+        let begins = held && !self.held;
+        self.held = held;
+        if begins && self.told_held.is_none_or(|told| now.duration_since(told) > SPARED) {
+            self.told_held = Some(now);
+            let (router, remote) = (&self.wanted.router, self.wanted.remote);
             tracing::warn!(router, %remote, "BFD falls silent: a worker shows no sign of life");
-        } else {
-            tracing::info!(router, %remote, "BFD speaks again: every worker turns");
         }
     }
 

@@ -208,7 +208,7 @@ fn meant<'a>(
 /// Sends a packet, if every worker is well.
 fn send(shared: &Shared, workers: &[Arc<worker::Shared>], peer: &mut Peer, packet: &Packet) {
     let held = !are_fresh(workers, peer.session.remote_detection_time() / 2);
-    peer.hold(held);
+    peer.hold(held, Instant::now());
     let Some(sender) = &peer.sender else { return };
     if held {
         shared.counters.count(Counter::Held);
