@@ -1,9 +1,10 @@
-//! A session of the site file as the speaker takes it.
+//! Sessions of the site file, as the speaker and the dataplane take them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use api::BfdSession;
 use bgp::{Families, Neighbor, NextHops, Password};
-use config::{Bgp, L4, Peer, Router, Session};
+use config::{Bgp, Config, L4, Peer, Router, Session};
 
 /// The neighbor that a router is to this node over one of its sessions; nothing if the node has no
 /// address to speak from.
@@ -22,23 +23,17 @@ pub(crate) fn neighbor(
         IpAddr::V6(v6) => Some(*v6),
         IpAddr::V4(_) => None,
     });
-    let of_link = matches!(session.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    let link_local = match &peer.interface {
-        Some(interface) if of_link => link_local(interface),
-        Some(_) | None => None,
-    };
-    let source = match session.address {
-        IpAddr::V4(_) => Some(v4?.into()),
-        // The kernel takes the link's own address.
-        IpAddr::V6(_) if of_link => None,
-        IpAddr::V6(_) => Some(v6?.into()),
+    let (source, interface) = ends(own, peer, session)?;
+    let link_local = match source {
+        IpAddr::V6(v6) if interface.is_some() => Some(v6),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
     };
     Some(Neighbor {
         name: router.name.clone(),
         address: session.address,
-        interface: peer.interface.clone().filter(|_| of_link),
+        interface,
         port: bgp.port,
-        source,
+        source: Some(source),
         local_as: peer.local_as,
         peer_as: peer.peer_as,
         router_id: own.router_id?,
@@ -51,6 +46,53 @@ pub(crate) fn neighbor(
         hold_time: peer.hold_time,
         connect_retry: peer.connect_retry,
         restart_time: bgp.restart_time,
+    })
+}
+
+/// The routers that the dataplane of a node watches by BFD, and tells of its own life.
+pub(crate) fn watched(config: &Config, own: &L4) -> Vec<BfdSession> {
+    let watched =
+        speakers(config, own).filter_map(|(router, peer)| Some((router, peer, peer.bfd?)));
+    watched
+        .flat_map(|(router, peer, bfd)| {
+            peer.sessions.iter().filter_map(move |session| {
+                let (local, interface) = ends(own, peer, session)?;
+                Some(BfdSession {
+                    router: router.name.clone(),
+                    local,
+                    remote: session.address,
+                    interface,
+                    interval_ms: u32::try_from(bfd.interval.as_millis()).unwrap_or(u32::MAX),
+                    multiplier: bfd.multiplier,
+                })
+            })
+        })
+        .collect()
+}
+
+/// This node's end of a session, and the link if both ends are of one; nothing if it has none.
+fn ends(own: &L4, peer: &Peer, session: &Session) -> Option<(IpAddr, Option<String>)> {
+    let of_link = matches!(session.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    match &peer.interface {
+        Some(interface) if of_link => {
+            Some((link_local(interface)?.into(), Some(interface.clone())))
+        }
+        Some(_) | None => {
+            let same = |own: &&IpAddr| own.is_ipv4() == session.address.is_ipv4();
+            Some((own.addresses.iter().copied().find(|own| same(&own))?, None))
+        }
+    }
+}
+
+/// The routers that a node speaks with.
+pub(crate) fn speakers<'a>(
+    config: &'a Config,
+    own: &L4,
+) -> impl Iterator<Item = (&'a Router, &'a Peer)> {
+    let place = config.l4.iter().position(|node| node.name == own.name);
+    config.routers.iter().filter_map(move |router| {
+        let peer = router.peer.as_ref()?;
+        peer.nodes.contains(&place?).then_some((router, peer))
     })
 }
 

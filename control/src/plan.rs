@@ -122,6 +122,7 @@ impl Plan {
                 .flat_map(|router| router.addresses.iter().map(|&address| address.into()))
                 .collect(),
             management: known.config.site.management.clone(),
+            bfd: Vec::new(),
             limits: known.config.site.limits,
             idle: known.config.site.idle,
         };

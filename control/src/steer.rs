@@ -9,6 +9,7 @@
 
 mod calls;
 mod forwarder;
+mod liveness;
 mod others;
 mod report;
 mod routes;
@@ -27,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use self::forwarder::Dataplane;
+use self::liveness::Lost;
 use self::others::Told;
 use self::routes::Routes;
 use crate::admin::socket::Call;
@@ -88,6 +90,8 @@ pub struct Steer {
     link: watch::Sender<Option<Wanted>>,
     building: watch::Sender<bool>,
     pulse: watch::Receiver<Pulse>,
+    bfd: watch::Receiver<Arc<Vec<api::BfdStatus>>>,
+    lost: Lost,
     dataplane: Dataplane,
 
     /// With the configuration that it was made of.
@@ -170,6 +174,7 @@ enum Event {
     Learned,
     Counted,
     Router,
+    Liveness,
     File,
     Timer,
 }
@@ -181,7 +186,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
     let (events, mut link_events) = mpsc::unbounded_channel();
     let link = link::start(dataplane.clone(), events);
     let (building, is_building) = watch::channel(false);
-    let pulse = watchdog::start(dataplane.clone(), is_building);
+    let (pulse, bfd) = watchdog::start(dataplane.clone(), is_building);
     let (checks, mut changes) = Checks::start();
     let mut steer = Steer {
         started: boot(),
@@ -213,6 +218,8 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
         link,
         building,
         pulse,
+        bfd,
+        lost: Lost::default(),
     };
     steer.checks.aim(&steer.site.aim);
     steer.meet_peers();
@@ -222,11 +229,13 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
     let mut watched = steer.site.config.site.reload;
     loop {
         let mut pulse = steer.pulse.clone();
+        let mut bfd = steer.bfd.clone();
         let wake = steer.wake();
         let event = tokio::select! {
             Some(event) = link_events.recv() => Event::Link(event),
             changed = changes.next() => Event::Verdicts(changed),
             _ = pulse.changed() => Event::Pulse,
+            _ = bfd.changed() => Event::Liveness,
             Some(call) = calls.recv() => Event::Call(call),
             Some(signal) = signals.recv() => Event::Signal(signal),
             () = file_changed(&mut watch) => Event::File,
@@ -244,6 +253,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
                 steer.pulse.mark_unchanged();
                 steer.allow_probes();
             }
+            Event::Liveness => steer.learn_liveness(),
             Event::Call(call) => steer.call(call),
             Event::Signal(Signal::Reload) => {
                 // Told in log and status.

@@ -61,6 +61,7 @@ fn snapshot(generation: u64) -> Snapshot {
         services: vec![],
         routers: vec![],
         management: vec![],
+        bfd: vec![],
         limits: api::Limits::default(),
         idle: api::IdleTimes::default(),
     }
@@ -185,11 +186,11 @@ async fn the_watchdog_tells_a_stale_worker_a_missing_snapshot_and_a_silent_proce
             assert_eq!(request, Request::Heartbeats);
             let (heartbeat_ms, generation) = *told.lock();
             let workers = vec![Heartbeat { cpu: 2, heartbeat_ms, generation }];
-            Some(Reply::Heartbeats(Heartbeats { generation, workers }))
+            Some(Reply::Heartbeats(Heartbeats { generation, workers, bfd: vec![] }))
         }),
     );
     let (_building, is_building) = watch::channel(false);
-    let mut pulse = watchdog::start(socket, is_building);
+    let (mut pulse, _) = watchdog::start(socket, is_building);
     pulse_is(&mut pulse, "no Snapshot", |p| is_silent(p, "no Snapshot")).await;
     *state.lock() = (3, Some(1));
     pulse_is(&mut pulse, "well", |p| matches!(p, Pulse::Beats(3))).await;
@@ -209,7 +210,7 @@ async fn a_dataplane_that_builds_is_not_a_dead_one() {
     // It accepts, and never answers.
     let _listener = UnixListener::bind(&socket).unwrap();
     let (building, is_building) = watch::channel(true);
-    let mut pulse = watchdog::start(socket, is_building);
+    let (mut pulse, _) = watchdog::start(socket, is_building);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(*pulse.borrow(), Pulse::Silent("not asked yet".into()));
     building.send_replace(false);
@@ -223,7 +224,7 @@ async fn a_dataplane_that_begins_to_build_after_it_was_asked_is_waited_for() {
     let socket = folder.path().join("dataplane.sock");
     let _listener = UnixListener::bind(&socket).unwrap();
     let (building, is_building) = watch::channel(false);
-    let mut pulse = watchdog::start(socket, is_building);
+    let (mut pulse, _) = watchdog::start(socket, is_building);
     tokio::time::sleep(Duration::from_millis(500)).await;
     building.send_replace(true);
     tokio::time::sleep(Duration::from_secs(60)).await;

@@ -212,7 +212,7 @@ impl Dataplane {
             }
             Request::Heartbeats => {
                 let workers = vec![Heartbeat { cpu: 2, heartbeat_ms: 1, generation }];
-                Reply::Heartbeats(Heartbeats { generation, workers })
+                Reply::Heartbeats(Heartbeats { generation, workers, bfd: vec![] })
             }
             Request::Stats => Reply::Error("no counters".into()),
             other => panic!("{other:?}"),

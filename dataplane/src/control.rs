@@ -9,6 +9,7 @@ use crossbeam::channel::{Receiver, Sender, select};
 use forward::{Event, HASH_VERSION, Tick, explain};
 
 use crate::announce;
+use crate::bfd::Bfd;
 use crate::capture::{self, Watch};
 use crate::clock::boot_millis;
 use crate::flows::flows;
@@ -42,6 +43,7 @@ pub(crate) struct Control {
     pub(crate) started: u64,
     pub(crate) capacity: u64,
     pub(crate) capture: Option<Capture>,
+    pub(crate) bfd: Bfd,
 }
 
 /// A capture that runs: one at a time.
@@ -110,10 +112,13 @@ impl Control {
                 Err(reasons) => Reply::Refused { reasons },
             },
             Request::Stats => {
-                let Self { force, team, ports, routes, capacity, started, .. } = self;
-                Reply::Stats(Box::new(stats(force, team, ports, routes, *capacity, *started)))
+                let Self { force, team, ports, routes, capacity, started, bfd, .. } = self;
+                let stats = stats(force, team, ports, routes, *capacity, *started, bfd);
+                Reply::Stats(Box::new(stats))
             }
-            Request::Heartbeats => Reply::Heartbeats(heartbeats(&self.force, &self.team)),
+            Request::Heartbeats => {
+                Reply::Heartbeats(heartbeats(&self.force, &self.team, &self.bfd))
+            }
             Request::Explain(query) => match self.force.tables() {
                 Some(tables) => {
                     let now = Tick::from_boot_ms(boot_millis());
@@ -146,6 +151,7 @@ impl Control {
             .apply(snapshot, force, |tables| routes.paths(tables), team)
             .inspect_err(|reasons| tracing::warn!(generation, ?reasons, "Snapshot refused"))?;
         tracing::info!(generation, "Snapshot in force");
+        self.bfd.apply(self.force.bfd());
         // The follower ends only with the process.
         let _ = self.targets.send(self.force.targets());
         if self.force.tables().map(|tables| tables.own.clone()) != before {

@@ -4,6 +4,7 @@
 
 mod announce;
 mod args;
+mod bfd;
 mod capture;
 mod clock;
 mod connections;
@@ -36,6 +37,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::args::{Idle, Settings};
+use crate::bfd::Bfd;
 use crate::connections::Connections;
 use crate::control::{Control, Inbox};
 use crate::neighbor::{Follower, Hops};
@@ -181,6 +183,7 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
         started,
         capacity: settings.connections as u64,
         capture: None,
+        bfd: Bfd::new().map_err(|error| format!("BFD: {error}"))?,
     };
     let outcome = match snapshot.map(|snapshot| control.apply(snapshot, false)) {
         Some(Err(_)) if stop.load(Relaxed) => Ok(()), // told to end before it began
@@ -189,6 +192,8 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
             let server =
                 socket::serve(listener, calls_to_main).map_err(|error| with_causes(&error))?;
             go.store(true, Relaxed);
+            let workers = control.team.workers().cloned().collect();
+            control.bfd.start(workers).map_err(|error| format!("BFD: {error}"))?;
             tracing::info!(workers = threads.len(), "forwarding");
             let mut supervisor = Supervisor::ready();
             control.run(&Inbox { calls, hops, events }, &stop, || supervisor.turn(Instant::now()));

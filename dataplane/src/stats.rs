@@ -9,6 +9,7 @@ use api::{
 };
 use forward::{Cell, CellNumbers, Counter};
 
+use crate::bfd::{self, Bfd};
 use crate::clock::boot_millis;
 use crate::connections::Lost;
 use crate::ports::OpenPort;
@@ -18,11 +19,12 @@ use crate::team::Team;
 use crate::worker::Shared;
 
 /// Whether the workers turn.
-pub(crate) fn heartbeats(force: &Force, team: &Team) -> Heartbeats {
+pub(crate) fn heartbeats(force: &Force, team: &Team, bfd: &Bfd) -> Heartbeats {
     let now = boot_millis();
     Heartbeats {
         generation: force.tables().map(|tables| tables.generation),
         workers: team.workers().map(|shared| heartbeat(shared, now)).collect(),
+        bfd: bfd.status(),
     }
 }
 
@@ -43,6 +45,7 @@ pub(crate) fn stats(
     routes: &Routes,
     capacity: u64,
     started: u64,
+    bfd: &Bfd,
 ) -> Stats {
     let now = boot_millis();
     let generation = force.tables().map(|tables| tables.generation);
@@ -71,6 +74,8 @@ pub(crate) fn stats(
     let Lost { emptied, connections } = force.connections.lost();
     counters.insert(Counter::TablesEmptied.name().into(), emptied);
     counters.insert(Counter::ConnectionsLost.name().into(), connections);
+    let of_bfd = bfd::Counter::ALL.iter();
+    counters.extend(of_bfd.map(|&counter| (counter.name().into(), bfd.counters().get(counter))));
     let traffic = traffic(force.cells(), team);
     let in_force = force.snapshot();
     let snapshot = in_force.as_ref().map(|in_force| &in_force.snapshot);

@@ -66,6 +66,11 @@ impl Force {
         self.connections.file()
     }
 
+    /// The BFD sessions of the Snapshot in force.
+    pub(crate) fn bfd(&self) -> &[api::BfdSession] {
+        self.snapshot.as_ref().map_or(&[], |snapshot| &snapshot.bfd)
+    }
+
     /// Every address that packets are tunnelled to.
     pub(crate) fn targets(&self) -> Vec<IpAddr> {
         let nodes = self.snapshot.iter().flat_map(|snapshot| &snapshot.nodes);

@@ -65,6 +65,7 @@ impl World {
             nodes: vec![],
             services: vec![],
             routers: vec![],
+            bfd: vec![],
             management: vec![],
             limits: config.site.limits,
             idle: config.site.idle,

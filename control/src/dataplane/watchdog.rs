@@ -1,9 +1,10 @@
 //! Whether the dataplane forwards: its process answers, and every worker turns its loop.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Heartbeats, Reply, Request};
+use api::{BfdStatus, Heartbeats, Reply, Request};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -29,11 +30,16 @@ pub enum Pulse {
 }
 
 /// Asks the dataplane from now on. `building` says that control waits for it to apply something.
-pub fn start(socket: PathBuf, building: watch::Receiver<bool>) -> watch::Receiver<Pulse> {
+/// The other half tells what it says of its BFD sessions.
+pub fn start(
+    socket: PathBuf,
+    building: watch::Receiver<bool>,
+) -> (watch::Receiver<Pulse>, watch::Receiver<Arc<Vec<BfdStatus>>>) {
     let (pulse, seen) = watch::channel(Pulse::Silent("not asked yet".into()));
+    let (bfd, sessions) = watch::channel(Arc::default());
     tokio::spawn(async move {
         while !pulse.is_closed() {
-            let lost = match listen(&socket, &building, &pulse).await {
+            let lost = match listen(&socket, &building, &pulse, &bfd).await {
                 Ok(()) => return,
                 Err(lost) => lost,
             };
@@ -41,18 +47,20 @@ pub fn start(socket: PathBuf, building: watch::Receiver<bool>) -> watch::Receive
             tokio::time::sleep(INTERVAL).await;
         }
     });
-    seen
+    (seen, sessions)
 }
 
 async fn listen(
     socket: &Path,
     building: &watch::Receiver<bool>,
     pulse: &watch::Sender<Pulse>,
+    bfd: &watch::Sender<Arc<Vec<BfdStatus>>>,
 ) -> Result<(), Unanswered> {
     let mut client = Client::connect(socket).await?;
     while !pulse.is_closed() {
         let next = Instant::now() + INTERVAL;
-        let answer = ask(&mut client, building.clone()).await?;
+        let mut answer = ask(&mut client, building.clone()).await?;
+        hear(bfd, std::mem::take(&mut answer.bfd));
         tell(pulse, judge(&answer));
         sleep_until(next).await;
     }
@@ -96,6 +104,16 @@ fn judge(heartbeats: &Heartbeats) -> Pulse {
         (None, Some(oldest)) => Pulse::Beats(oldest),
         (None, None) => Pulse::Silent("the dataplane has no workers".into()),
     }
+}
+
+/// Publishes the BFD sessions; what they have negotiated alone is no news to those who wait.
+fn hear(bfd: &watch::Sender<Arc<Vec<BfdStatus>>>, sessions: Vec<BfdStatus>) {
+    bfd.send_if_modified(|before| {
+        let fate = |one: &BfdStatus| (one.remote, one.state, one.losses, one.held);
+        let news = !before.iter().map(fate).eq(sessions.iter().map(fate));
+        *before = Arc::new(sessions);
+        news
+    });
 }
 
 /// Publishes what has changed; ages alone are no news to those who wait.

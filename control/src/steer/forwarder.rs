@@ -9,6 +9,7 @@ use super::{Starting, Steer};
 use crate::clock::boot;
 use crate::dataplane::link::{self, Wanted};
 use crate::dataplane::watchdog::Pulse;
+use crate::neighbors;
 use crate::plan::{Before, Known, Plan, Verdict};
 use crate::reach::Reach;
 use crate::reload;
@@ -137,7 +138,8 @@ impl Steer {
             (None, Some(found)) => Before::found(found),
             (None, None) => Before::nothing(),
         };
-        let plan = Plan::of(&known, &before);
+        let mut plan = Plan::of(&known, &before);
+        plan.snapshot.bfd = neighbors::watched(&self.site.config, self.site.own());
         self.counters.plans += 1;
         self.plan = Some((self.site.config.clone(), plan));
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Starting, Steer};
 use crate::announce::{self, Known, Stance, Told};
-use crate::neighbors::neighbor;
+use crate::neighbors::{neighbor, speakers};
 
 /// How often a speaker that could not be started is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -240,21 +240,4 @@ impl Steer {
         let services = services.filter(takes);
         services.flat_map(|s| s.vips.iter().map(|&vip| (s.name.as_str(), vip))).collect()
     }
-
-    /// Routers whose BFD session fell, and is not up again.
-    fn lost_routers(&self) -> BTreeSet<IpAddr> {
-        BTreeSet::new()
-    }
-}
-
-/// The routers that a node speaks with.
-pub(super) fn speakers<'a>(
-    config: &'a config::Config,
-    own: &config::L4,
-) -> impl Iterator<Item = (&'a config::Router, &'a config::Peer)> {
-    let place = config.l4.iter().position(|node| node.name == own.name);
-    config.routers.iter().filter_map(move |router| {
-        let peer = router.peer.as_ref()?;
-        peer.nodes.contains(&place?).then_some((router, peer))
-    })
 }

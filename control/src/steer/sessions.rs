@@ -6,9 +6,9 @@ use admin::{KeptBack, RouteStatus, RouterStatus, SessionStatus};
 use bgp::{Attributes, Route, State};
 
 use super::Steer;
-use super::routes::speakers;
 use crate::announce::Told;
 use crate::clock::{boot, millis};
+use crate::neighbors::speakers;
 
 impl Steer {
     /// Every router that this node speaks with.
@@ -101,11 +101,6 @@ impl Steer {
             return format!("{} has no address of its family", own.name);
         }
         "no dataplane was found yet".into()
-    }
-
-    /// What the dataplane tells of the BFD session with a router.
-    fn bfd_status(&self, _address: IpAddr) -> Option<admin::BfdSessionStatus> {
-        None
     }
 }
 

@@ -21,16 +21,16 @@ mod stats;
 pub use key::{BadHashKey, HashKey};
 pub use prefix::{BadPrefix, Prefix};
 pub use reply::{
-    Captured, Explanation, Flow, Flows, Greeting, Heartbeat, Heartbeats, InForce, Reply, Tuple,
-    Whereabouts,
+    BfdState, BfdStatus, Captured, Explanation, Flow, Flows, Greeting, Heartbeat, Heartbeats,
+    InForce, Reply, Tuple, Whereabouts,
 };
 pub use request::{
     Apply, BadRequest, CaptureFilter, ExplainQuery, FlowsQuery, MAX_CAPTURE, MAX_PAGE, Request,
     apply_line,
 };
 pub use snapshot::{
-    Hash, IdleTimes, Limits, Member, Node, Ports, ProbePorts, Protocol, Rate, Release, Service,
-    Snapshot, State,
+    BfdSession, Hash, IdleTimes, Limits, Member, Node, Ports, ProbePorts, Protocol, Rate, Release,
+    Service, Snapshot, State,
 };
 pub use stats::{MemberStats, NodeStats, PortStats, ServiceStats, Stats, Traffic, WorkerStats};
 

@@ -73,6 +73,9 @@ pub struct Heartbeats {
     pub generation: Option<u64>,
     /// Each worker.
     pub workers: Vec<Heartbeat>,
+    /// Each BFD session of the Snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bfd: Vec<BfdStatus>,
 }
 
 /// A worker's sign of life.
@@ -84,6 +87,42 @@ pub struct Heartbeat {
     pub heartbeat_ms: u64,
     /// Generation it runs with; absent before its first Snapshot.
     pub generation: Option<u64>,
+}
+
+/// A BFD session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BfdStatus {
+    /// The router's name.
+    pub router: String,
+    /// The router's address.
+    pub remote: IpAddr,
+    /// bfd.SessionState.
+    pub state: BfdState,
+    /// Why it is not Up, or last was not, in words.
+    pub diagnostic: String,
+    /// Since when it is in this state: CLOCK_BOOTTIME in milliseconds.
+    pub since_ms: u64,
+    /// How often it has fallen from Up.
+    pub losses: u64,
+    /// The interval at which it sends, as negotiated, in milliseconds.
+    pub interval_ms: u64,
+    /// How long the router may be silent, as negotiated, in milliseconds; 0 if nothing is heard of it.
+    pub detection_ms: u64,
+    /// It does not send, as a worker shows no sign of life.
+    pub held: bool,
+}
+
+/// State of a BFD session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BfdState {
+    /// The router is not heard.
+    #[default]
+    Down,
+    /// The router is heard; whether it hears us is not known.
+    Init,
+    /// Both hear each other.
+    Up,
 }
 
 /// Where a flow goes, and why.

@@ -243,6 +243,7 @@ mod tests {
             services: vec![],
             routers: vec![],
             management: vec![],
+            bfd: vec![],
             limits: crate::Limits::default(),
             idle: crate::IdleTimes::default(),
         };

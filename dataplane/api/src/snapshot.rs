@@ -35,12 +35,37 @@ pub struct Snapshot {
     /// Where operators come from: likewise.
     #[serde(default)]
     pub management: Vec<Prefix>,
+    /// BFD sessions with routers, which are to know at once when this process forwards no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bfd: Vec<BfdSession>,
     /// Rates above which packets are dropped and counted.
     #[serde(default)]
     pub limits: Limits,
     /// How long a connection is remembered without a packet.
     #[serde(default)]
     pub idle: IdleTimes,
+}
+
+/// A BFD session with a router (RFC 5881), one for each of its addresses.
+///
+/// Its packets share a class with ARP and neighbor discovery on the way to the kernel. It sends only
+/// while each worker's last sign of life is younger than half the detection time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BfdSession {
+    /// The router's name, for messages.
+    pub router: String,
+    /// Our address: one of [`Snapshot::addresses`], or link-local.
+    pub local: IpAddr,
+    /// The router's address, on the link.
+    pub remote: IpAddr,
+    /// The interface that both are on: for link-local addresses alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// How often we would like to send and can receive, in milliseconds. The slower side decides.
+    pub interval_ms: u32,
+    /// After how many packets that do not come the session is down.
+    pub multiplier: u8,
 }
 
 /// An L7 node.
@@ -256,9 +281,9 @@ pub struct Limits {
     pub icmp: Rate,
     /// The same for one source prefix (24 bits of IPv4, 64 of IPv6).
     pub icmp_source: Rate,
-    /// To the kernel: ARP, neighbor discovery and BFD.
+    /// To the kernel: ARP, neighbor discovery, and BFD of the routers and of the sessions here.
     pub neighbor: Rate,
-    /// To the kernel: BGP of the routers, and answers to probes.
+    /// To the kernel: BGP and multihop BFD of the routers, and answers to probes.
     pub routing: Rate,
     /// To the kernel: ICMP errors.
     pub errors: Rate,

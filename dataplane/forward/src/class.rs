@@ -14,7 +14,7 @@ use crate::tables::Tables;
 pub enum Class {
     /// ARP, neighbor discovery and BFD: without them nothing else works.
     Neighbor,
-    /// BGP of the routers, and answers to probes.
+    /// BGP and multihop BFD of the routers, and answers to probes.
     Routing,
     /// ICMP errors.
     Errors,
@@ -25,8 +25,10 @@ pub enum Class {
 }
 
 const BGP: u16 = 179;
-/// Single hop, echo, multihop, on link aggregates (RFC 5881, 5883, 7130).
-const BFD: [u16; 4] = [3784, 3785, 4784, 6784];
+/// Of the link: single hop, echo, on link aggregates (RFC 5881, 7130).
+const BFD: [u16; 3] = [3784, 3785, 6784];
+/// Several hops away (RFC 5883).
+const BFD_MULTIHOP: u16 = 4784;
 
 impl Class {
     /// Every class, the most urgent first.
@@ -43,16 +45,20 @@ impl Class {
             (ICMP, Some(3..=5 | 11 | 12)) if !ipv6 => return Self::Errors,
             _ => {}
         }
+        let is_router = |tables: &Tables| tables.is_router(packet.source);
         let bfd = packet.protocol == UDP && BFD.contains(&packet.destination_port);
-        if bfd && packet.ttl == 255 {
-            return Self::Neighbor; // RFC 5881 section 5
+        // RFC 5881 section 5: whoever is not on the link cannot have sent it. Others on the link could
+        // have: they shall not take from ARP what is its.
+        if bfd && packet.ttl == 255 && tables.is_none_or(is_router) {
+            return Self::Neighbor;
         }
         let Some(tables) = tables else { return Self::Other };
-        if bfd && tables.is_router(packet.source) {
-            return Self::Neighbor; // several hops away (RFC 5883)
-        }
-        let bgp = [packet.source_port, packet.destination_port].contains(&BGP);
-        if packet.protocol == TCP && bgp && tables.is_router(packet.source) {
+        let routing = match packet.protocol {
+            TCP => [packet.source_port, packet.destination_port].contains(&BGP),
+            UDP => packet.destination_port == BFD_MULTIHOP,
+            _ => false,
+        };
+        if routing && is_router(tables) {
             return Self::Routing;
         }
         if tables.probed(packet.destination_port).is_some() && is_vip(tables, packet.source) {
@@ -134,7 +140,7 @@ mod tests {
 
     #[test]
     fn bfd_comes_from_the_link_on_each_of_its_ports() {
-        for port in [3784, 3785, 4784, 6784] {
+        for port in [3784, 3785, 6784] {
             assert_eq!(class(v4().ttl(255).udp(49152, port, &[0; 24])), Class::Neighbor);
             assert_eq!(class(v6().ttl(255).udp(49152, port, &[0; 24])), Class::Neighbor);
             assert_eq!(class(v4().ttl(254).udp(49152, port, &[0; 24])), Class::Other);

@@ -15,7 +15,7 @@ api::counters! {
         Probe => "probe",
         /// ARP, neighbor discovery and BFD given to the kernel.
         KernelNeighbor => "kernel_neighbor",
-        /// BGP of the routers and answers to probes given to the kernel.
+        /// BGP and multihop BFD of the routers, and answers to probes, given to the kernel.
         KernelRouting => "kernel_routing",
         /// ICMP errors given to the kernel.
         KernelErrors => "kernel_errors",

@@ -120,7 +120,7 @@ impl Tables {
             idle: Idle::new(&snapshot.idle),
             longest_idle: Tick::count(snapshot.idle.longest()),
             cells: numbers.cells.clone(),
-            routers: Lpm::new(snapshot.routers.iter().map(|&prefix| (prefix, ()))),
+            routers: Lpm::new(routers(snapshot).map(|prefix| (prefix, ()))),
             management: Lpm::new(snapshot.management.iter().map(|&prefix| (prefix, ()))),
             probes,
         })
@@ -214,6 +214,12 @@ impl Balances {
             .or_insert_with_key(|(key, _)| Balance::build(key, table.clone(), before, now))
             .clone()
     }
+}
+
+/// Who speaks BGP or BFD with this node.
+fn routers(snapshot: &Snapshot) -> impl Iterator<Item = api::Prefix> {
+    let speakers = snapshot.bfd.iter().map(|session| session.remote.into());
+    snapshot.routers.iter().copied().chain(speakers)
 }
 
 fn build(

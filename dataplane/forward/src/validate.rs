@@ -47,6 +47,7 @@ pub fn problems(snapshot: &Snapshot) -> Vec<String> {
         problems.add("services", format!("at most {MAX_SERVICES} names"));
     }
     problems.idle(&snapshot.idle);
+    problems.bfd(snapshot);
     problems.0
 }
 
@@ -280,5 +281,6 @@ impl Problems {
     }
 }
 
+mod bfd;
 #[cfg(test)]
 mod tests;

@@ -124,6 +124,7 @@ pub(crate) fn snapshot() -> Snapshot {
         ],
         routers: Vec::new(),
         management: Vec::new(),
+        bfd: Vec::new(),
         limits: Limits::default(),
         idle: IdleTimes::default(),
     }

@@ -82,6 +82,7 @@ impl Site {
             ],
             routers: routers.map(Into::into).collect(),
             management: vec![],
+            bfd: vec![],
             limits: Limits::default(),
             idle: IdleTimes::default(),
         }

@@ -51,6 +51,7 @@ fn snapshot(config: &Config, node: &L4) -> Snapshot {
             .flat_map(|r| r.addresses.iter().map(|&a| Prefix::from(a)))
             .collect(),
         management: config.site.management.clone(),
+        bfd: Vec::new(),
         limits: config.site.limits,
         idle: config.site.idle,
     }

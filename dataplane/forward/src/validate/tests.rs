@@ -1,3 +1,5 @@
+use api::BfdSession;
+
 use super::*;
 
 /// Two L7 nodes and one service of them: nothing is wrong.
@@ -266,6 +268,69 @@ fn a_vip_named_twice_is_told_once_per_port() {
         s.services[0].vips = vec![vip, vip];
     });
     assert_eq!(problems, ["services: web names VIP 198.51.100.1 twice"; 2]);
+}
+
+#[test]
+fn every_problem_of_a_bfd_session_is_reported_with_its_place() {
+    let session = |local: &str, remote: &str| BfdSession {
+        router: "r1".into(),
+        local: local.parse().unwrap(),
+        remote: remote.parse().unwrap(),
+        interface: None,
+        interval_ms: 100,
+        multiplier: 3,
+    };
+    let v4 = || session("192.0.2.132", "192.0.2.130");
+    let on = |interface: &str| BfdSession {
+        interface: Some(interface.into()),
+        ..session("fe80::2", "fe80::1")
+    };
+    let good = [
+        v4(),
+        session("2001:db8::c000:284", "2001:db8::82"),
+        on("palier0"),
+        on("palier1"),
+        BfdSession { interval_ms: 10, multiplier: 1, ..session("192.0.2.132", "192.0.2.131") },
+        BfdSession {
+            interval_ms: 60_000,
+            multiplier: 255,
+            ..session("192.0.2.132", "192.0.2.129")
+        },
+    ];
+    assert_eq!(after(|s| s.bfd = good.into()), [""; 0]);
+    for (wrong, expected) in [
+        (BfdSession { router: String::new(), ..v4() }, "(): a name has 1 to 63 bytes"),
+        (BfdSession { interval_ms: 9, ..v4() }, "(r1): interval_ms is 10 to 60000, not 9"),
+        (BfdSession { interval_ms: 60_001, ..v4() }, "(r1): interval_ms is 10 to 60000, not 60001"),
+        (BfdSession { multiplier: 0, ..v4() }, "(r1): multiplier is 1 to 255"),
+        (
+            session("192.0.2.133", "192.0.2.130"),
+            "(r1): 192.0.2.133 is not one of this L4 node's own addresses",
+        ),
+        (
+            session("192.0.2.132", "2001:db8::82"),
+            "(r1): 192.0.2.132 and 2001:db8::82 are not of one family",
+        ),
+        (
+            session("192.0.2.132", "224.0.0.1"),
+            "(r1): 224.0.0.1 is not an address that a host can have",
+        ),
+        (session("192.0.2.132", "192.0.2.132"), "(r1): 192.0.2.132 is this L4 node's own address"),
+        (session("fe80::2", "fe80::1"), "(r1): fe80::1 is link-local: it needs an interface"),
+        (
+            BfdSession { local: "2001:db8::c000:284".parse().unwrap(), ..on("palier0") },
+            "(r1): of 2001:db8::c000:284 and fe80::1 one alone is link-local",
+        ),
+        (on("sixteen-letters-"), "(r1): interface: a name has 1 to 15 bytes"),
+        (
+            BfdSession { interface: Some("palier0".into()), ..v4() },
+            "(r1): interface palier0 is for link-local addresses alone",
+        ),
+    ] {
+        assert_eq!(after(|s| s.bfd = vec![wrong]), [format!("bfd[0] {expected}")]);
+    }
+    let twice = after(|s| s.bfd = vec![v4(), BfdSession { router: "r2".into(), ..v4() }]);
+    assert_eq!(twice, ["bfd[1] (r2): 192.0.2.130 is that of r1"]);
 }
 
 #[test]

@@ -17,6 +17,15 @@ const OTHER: Verdict = Verdict::Kernel(Class::Other);
 fn node() -> L4 {
     let mut site = site(2);
     site.routers = vec!["192.0.2.130".parse().unwrap(), "2001:db8::82".parse().unwrap()];
+    let link_local = |text: &str| text.parse().unwrap();
+    site.bfd = vec![api::BfdSession {
+        router: "r3".into(),
+        local: link_local("fe80::2"),
+        remote: link_local("fe80::3"),
+        interface: Some("palier0".into()),
+        interval_ms: 100,
+        multiplier: 3,
+    }];
     site.management = vec!["10.99.0.0/16".parse().unwrap(), "2001:db8:99::/48".parse().unwrap()];
     L4::new(&site)
 }
@@ -43,12 +52,18 @@ fn what_is_for_the_node_is_given_to_the_kernel_by_class() {
         (v6("fe80::1").ttl(255).icmp(134, 0, 0, &[0; 24]), NEIGHBOR),
         (v6("fe80::1").ttl(254).icmp(135, 0, 0, &[0; 24]), OTHER),
         (v6("2001:db8:99::1").ttl(64).icmp(136, 0, 0, &[0; 24]), MANAGEMENT),
-        // BFD: of one hop, or of the routers.
-        (v4("192.0.2.1").ttl(255).udp(49152, 3784, &[0; 24]), NEIGHBOR),
-        (v4("192.0.2.1").ttl(254).udp(49152, 3784, &[0; 24]), OTHER),
-        (v4("192.0.2.130").ttl(250).udp(49152, 4784, &[0; 24]), NEIGHBOR),
-        (v6("2001:db8::82").ttl(250).udp(49152, 4784, &[0; 24]), NEIGHBOR),
-        (v6("2001:db8::83").ttl(250).udp(49152, 4784, &[0; 24]), OTHER),
+        // BFD: of the routers, and from the link; what claims to be theirs from afar is no flood's way in.
+        (v4("192.0.2.130").ttl(255).udp(49152, 3784, &[0; 24]), NEIGHBOR),
+        (v6("2001:db8::82").ttl(255).udp(49152, 3784, &[0; 24]), NEIGHBOR),
+        (v6("fe80::3").ttl(255).udp(49152, 3784, &[0; 24]), NEIGHBOR),
+        (v4("192.0.2.130").ttl(254).udp(49152, 3784, &[0; 24]), OTHER),
+        (v4("192.0.2.1").ttl(255).udp(49152, 3784, &[0; 24]), OTHER),
+        (v6("fe80::4").ttl(255).udp(49152, 3784, &[0; 24]), OTHER),
+        (v4("10.99.1.1").ttl(255).udp(49152, 3784, &[0; 24]), MANAGEMENT),
+        // Several hops away it cannot be told: it may take from BGP, but not from ARP.
+        (v4("192.0.2.130").ttl(250).udp(49152, 4784, &[0; 24]), ROUTING),
+        (v6("2001:db8::82").ttl(250).udp(49152, 4784, &[0; 24]), ROUTING),
+        (v6("2001:db8::83").ttl(255).udp(49152, 4784, &[0; 24]), OTHER),
         // BGP, of the routers alone, whoever of the two opened it.
         (v4("192.0.2.130").tcp(179, 40000, tcp::ACK, b""), ROUTING),
         (v4("192.0.2.130").tcp(40000, 179, tcp::SYN, b""), ROUTING),

@@ -37,6 +37,7 @@ pub(crate) fn site(nodes: u16) -> Snapshot {
         )],
         routers: Vec::new(),
         management: Vec::new(),
+        bfd: Vec::new(),
         limits: api::Limits::default(),
         idle: api::IdleTimes::default(),
     }
