@@ -110,6 +110,8 @@ pub struct BfdStatus {
     pub detection_ms: u64,
     /// It does not send, as a worker shows no sign of life.
     pub held: bool,
+    /// The router's operator holds the session down: that says nothing of the path (RFC 5882).
+    pub remote_admin_down: bool,
 }
 
 /// State of a BFD session.

@@ -243,7 +243,14 @@ mod tests {
             services: vec![],
             routers: vec![],
             management: vec![],
-            bfd: vec![],
+            bfd: vec![crate::BfdSession {
+                router: "r1".into(),
+                local: "fe80::2".parse().unwrap(),
+                remote: "fe80::1".parse().unwrap(),
+                interface: Some("palier0".into()),
+                interval_ms: 100,
+                multiplier: 3,
+            }],
             limits: crate::Limits::default(),
             idle: crate::IdleTimes::default(),
         };

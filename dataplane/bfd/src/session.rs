@@ -1,27 +1,8 @@
 //! One session: its state, its timers, and what it sends.
-//!
-//! The state machine (RFC 5880 section 6.2; what is in brackets is the state that a packet carries):
-//!
-//! ```text
-//!                              [Up, AdminDown], timer
-//!                                   +---+
-//!                                   |   V
-//!              [Down]             +------+              [Init]
-//!         +-----------------------|      |-----------------------+
-//!         |                       | Down |                       |
-//!         |         +------------>|      |<------------+         |
-//!         |         |             +------+             |         |
-//!         |         | [AdminDown],         [AdminDown],|         |
-//!         V         | timer          [Down], timer     |         V
-//!       +------+----+                                  +----+------+
-//! [Down]| Init |                  [Init, Up]                |  Up  |[Init, Up]
-//!       +------+------------------------------------------->+------+
-//! ```
-//!
-//! We are never in AdminDown ourselves: there are routers that drop BGP with it, as with a failure, so
-//! a session that is not wanted any more just ends.
 
+mod machine;
 mod policy;
+mod remote;
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -30,7 +11,9 @@ use thiserror::Error;
 
 use crate::packet::{Diagnostic, Packet, State, micros};
 
-pub use policy::{BadPolicy, Policy};
+use self::machine::transition;
+pub use self::policy::{BadPolicy, Policy};
+use self::remote::Remote;
 
 /// While a session is not Up it sends no faster than this (RFC 5880 section 6.8.3), in microseconds.
 const SLOW: u32 = 1_000_000;
@@ -70,30 +53,6 @@ enum Poll {
     Due,
     /// P was sent, and is in each packet until the Final comes.
     Sent,
-}
-
-/// What the other side has said last (RFC 5880 section 6.8.1).
-#[derive(Clone, Copy, Debug)]
-struct Remote {
-    /// bfd.RemoteDiscr; 0 if nothing is heard.
-    discr: u32,
-    state: State,
-    diagnostic: Diagnostic,
-    detect_mult: u8,
-    desired_min_tx: u32,
-    required_min_rx: u32,
-}
-
-impl Remote {
-    /// Initial values: 1 lets us send at the rate that we like.
-    const UNKNOWN: Self = Self {
-        discr: 0,
-        state: State::Down,
-        diagnostic: Diagnostic::NONE,
-        detect_mult: 0,
-        desired_min_tx: 0,
-        required_min_rx: 1,
-    };
 }
 
 /// A packet that is for another session, or for one that we had in another life.
@@ -155,9 +114,7 @@ impl Session {
 
     /// How long the other side may be silent (RFC 5880 section 6.8.4); `None` if nothing is heard of it.
     pub fn detection_time(&self) -> Option<Duration> {
-        let Remote { discr, detect_mult, desired_min_tx, .. } = self.remote;
-        let interval = micros(self.required_min_rx.max(desired_min_tx));
-        (discr != 0).then(|| interval * detect_mult.into())
+        self.remote.detection_time(self.required_min_rx)
     }
 
     /// How long this side may be silent before the other one notices: while it is not Up, how long it
@@ -231,14 +188,7 @@ impl Session {
             return Err(Refused(your));
         }
         let interval = self.interval();
-        self.remote = Remote {
-            discr: packet.my_discriminator.get(),
-            state: packet.state,
-            diagnostic: packet.diagnostic,
-            detect_mult: packet.detect_mult.get(),
-            desired_min_tx: packet.desired_min_tx,
-            required_min_rx: packet.required_min_rx,
-        };
+        self.remote = Remote::of(packet);
         if packet.final_ && self.poll == Poll::Sent {
             self.poll = Poll::None;
             self.desired_min_tx = self.desired();
@@ -342,22 +292,6 @@ impl Session {
             required_min_rx: self.told.required_min_rx(),
             required_min_echo_rx: 0,
         }
-    }
-}
-
-/// The state after a packet that carries `received`, if it is another one (RFC 5880 section 6.8.6).
-fn transition(state: State, received: State) -> Option<State> {
-    match (state, received) {
-        (State::AdminDown, _) => None,
-        (State::Down, State::AdminDown) => None,
-        (State::Init | State::Up, State::AdminDown) => Some(State::Down),
-        (State::Down, State::Down) => Some(State::Init),
-        (State::Down, State::Init) => Some(State::Up),
-        (State::Down, State::Up) => None,
-        (State::Init, State::Down) => None,
-        (State::Init, State::Init | State::Up) => Some(State::Up),
-        (State::Up, State::Down) => Some(State::Down),
-        (State::Up, State::Init | State::Up) => None,
     }
 }
 

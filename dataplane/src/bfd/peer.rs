@@ -1,5 +1,6 @@
 //! One session with what belongs to it: who it is with, its socket, and what is told of it.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use api::{BfdSession, BfdState, BfdStatus};
@@ -22,9 +23,9 @@ pub(super) struct Peer {
     /// `None` while its address or interface is not there.
     pub(super) sender: Option<Sender>,
     /// Number of the interface that the sockets are on.
-    pub(super) scope: u32,
+    scope: u32,
     /// When the sockets are looked after again.
-    pub(super) retry: Instant,
+    retry: Instant,
     /// Whether the log has it that there are no sockets.
     complained: bool,
     since_ms: u64,
@@ -44,6 +45,7 @@ pub(super) struct Shown {
     interval: Duration,
     detection: Option<Duration>,
     held: bool,
+    remote_admin_down: bool,
 }
 
 /// The timers that are asked for: a Snapshot that is in force has been checked.
@@ -66,6 +68,11 @@ impl Peer {
             held: false,
             told_held: None,
         }
+    }
+
+    /// What its packets come to, if its interface is there.
+    pub(super) fn address(&self) -> SocketAddr {
+        scoped(self.wanted.local, bfd::PORT, self.scope)
     }
 
     /// Whether a session that is asked for is this one, whatever its timers.
@@ -112,7 +119,7 @@ impl Peer {
             return Ok(false);
         }
         (self.sender, self.scope) = (None, scope);
-        let address = scoped(local, bfd::PORT, scope);
+        let address = self.address();
         if !receivers.iter().any(|receiver| receiver.address() == address) {
             receivers.push(Receiver::open(address)?);
         }
@@ -132,8 +139,8 @@ impl Peer {
         let (router, remote) = (&self.wanted.router, self.wanted.remote);
         if before == State::Up {
             self.losses += 1;
-            let reason = self.session.diagnostic();
-            tracing::warn!(router, %remote, %reason, "BFD is down");
+            let (reason, theirs) = (self.session.diagnostic(), self.session.remote_diagnostic());
+            tracing::warn!(router, %remote, %reason, %theirs, "BFD is down");
         } else if state == State::Up {
             tracing::info!(router, %remote, "BFD is up");
         }
@@ -160,11 +167,12 @@ impl Peer {
             interval: self.session.interval(),
             detection: self.session.detection_time(),
             held: self.held,
+            remote_admin_down: self.session.remote_state() == State::AdminDown,
         }
     }
 
     pub(super) fn status(&self, shown: &Shown) -> BfdStatus {
-        let Shown { state, diagnostic, since_ms, losses, interval, detection, held } = *shown;
+        let Shown { state, diagnostic, since_ms, losses, interval, detection, held, .. } = *shown;
         let millis = |duration: Duration| duration.as_millis() as u64;
         BfdStatus {
             router: self.wanted.router.clone(),
@@ -180,6 +188,7 @@ impl Peer {
             interval_ms: millis(interval),
             detection_ms: detection.map_or(0, millis),
             held,
+            remote_admin_down: shown.remote_admin_down,
         }
     }
 }

@@ -14,13 +14,15 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::peer::{Peer, Shown, policy};
-use super::socket::{Arrived, Receiver, scoped};
+use super::socket::{Arrived, Receiver};
 use super::{Counter, Shared};
 use crate::clock::boot_millis;
 use crate::worker;
 
 /// Longest wait: sockets may be due to be opened.
 const LONGEST: Duration = Duration::from_secs(1);
+/// How long the workers' first signs of life are waited for, in milliseconds.
+const FIRST: u64 = 1_000;
 /// Datagrams taken from one socket before what is due has its turn.
 const MOST: usize = 64;
 /// The Length field has 8 bits: no packet is longer.
@@ -42,6 +44,7 @@ impl Runner {
 
     /// Runs until told to stop.
     pub(super) fn run(mut self) {
+        self.meet();
         while !self.shared.stop.load(Relaxed) {
             let _ = self.shared.wake.read(); // whether or not there was something
             let wanted = self.shared.wanted.lock().take();
@@ -55,6 +58,19 @@ impl Runner {
             self.turn(Instant::now());
             self.show(changed);
             self.wait();
+        }
+    }
+
+    /// Lets the workers, which start when this thread does, show their first sign of life: that there was
+    /// none before means nothing.
+    fn meet(&self) {
+        let started = boot_millis();
+        let is_new = |worker: &Arc<worker::Shared>| worker.heartbeat.load(Relaxed) < started;
+        while self.workers.iter().any(is_new)
+            && boot_millis() < started + FIRST
+            && !self.shared.stop.load(Relaxed)
+        {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -96,7 +112,8 @@ impl Runner {
     /// Closes the sockets that no session needs.
     fn keep_receivers(&mut self) {
         let peers = &self.peers;
-        self.receivers.retain(|receiver| peers.iter().any(|peer| at(peer) == receiver.address()));
+        self.receivers
+            .retain(|receiver| peers.iter().any(|peer| peer.address() == receiver.address()));
     }
 
     /// What has come on every socket. One that fails is closed, and opened anew when it is time.
@@ -107,7 +124,10 @@ impl Runner {
             Err(error) => {
                 let address = receiver.address();
                 tracing::warn!(%address, %error, "the BFD socket has failed");
-                peers.iter_mut().filter(|peer| at(peer) == address).for_each(Peer::disconnect);
+                peers
+                    .iter_mut()
+                    .filter(|peer| peer.address() == address)
+                    .for_each(Peer::disconnect);
                 false
             }
         });
@@ -145,11 +165,6 @@ impl Runner {
         // Interrupted or not: the loop looks at everything.
         let _ = ppoll(&mut all, Some(TimeSpec::from_duration(left)), None);
     }
-}
-
-/// The address that a session is received on.
-fn at(peer: &Peer) -> SocketAddr {
-    scoped(peer.wanted.local, bfd::PORT, peer.scope)
 }
 
 /// Takes in what has come on a socket.
@@ -201,7 +216,7 @@ fn meant<'a>(
     // There is one session with an address, so that the address tells which it is even where the
     // discriminator could; who knows that but sends from elsewhere is nobody's router.
     let mut peers = peers.iter_mut();
-    let peer = peers.find(|peer| peer.wanted.remote == arrived.source && at(peer) == to);
+    let peer = peers.find(|peer| peer.wanted.remote == arrived.source && peer.address() == to);
     peer.map(|peer| (peer, packet)).ok_or(Counter::Unknown)
 }
 

@@ -100,6 +100,7 @@ fn a_session_comes_up_with_a_router() {
         interval_ms: INTERVAL.into(),
         detection_ms: u64::from(INTERVAL) * u64::from(MULTIPLIER),
         held: false,
+        remote_admin_down: false,
     };
     assert_eq!(status, expected);
     assert!(node.count(Counter::Sent) >= router.received());
@@ -167,6 +168,16 @@ fn the_routers_silence_is_noticed_within_the_detection_time() {
     let status = node.status();
     assert_eq!((status.losses, status.detection_ms), (1, 0));
     assert_eq!(status.diagnostic, "control detection time expired");
+}
+
+#[test]
+fn a_router_whose_operator_holds_the_session_down_is_no_loss_of_the_path() {
+    let (node, mut router, _) = Node::up();
+    router.hold_down();
+    router.run_until(|_| node.state() == Some(BfdState::Down));
+    let BfdStatus { losses, diagnostic, remote_admin_down, .. } = node.status();
+    assert_eq!((losses, remote_admin_down), (1, true));
+    assert_eq!(diagnostic, "neighbor signaled session down");
 }
 
 #[test]

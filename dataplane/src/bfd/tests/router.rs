@@ -9,6 +9,7 @@ pub(super) struct Router {
     received: u64,
     polls: u64,
     last_sent: Instant,
+    admin_down: bool,
 }
 
 impl Router {
@@ -23,6 +24,7 @@ impl Router {
             received: 0,
             polls: 0,
             last_sent: now,
+            admin_down: false,
         }
     }
 
@@ -76,8 +78,14 @@ impl Router {
         }
     }
 
+    /// From now on it says AdminDown.
+    pub(super) fn hold_down(&mut self) {
+        self.admin_down = true;
+    }
+
     fn send(&mut self, packet: &bfd::Packet) {
         self.last_sent = Instant::now();
-        self.sender.send(&packet.to_bytes()).unwrap();
+        let state = if self.admin_down { bfd::State::AdminDown } else { packet.state };
+        self.sender.send(&bfd::Packet { state, ..*packet }.to_bytes()).unwrap();
     }
 }
