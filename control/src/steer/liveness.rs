@@ -99,6 +99,7 @@ mod tests {
             interval_ms: 300,
             detection_ms: 900,
             held: false,
+            remote_admin_down: false,
         }
     }
 

@@ -157,7 +157,7 @@ fn configuration(number: usize, l4: usize, bgp: Bgp, folder: &Path) -> String {
     let mut text = format!(
         "router id {v4};\n\
          log \"{folder}/bird.log\" all;\n\
-         debug protocols {{ states }};\n\
+         debug protocols {{ states, events }};\n\
          timeformat protocol iso long ms;\n\
          timeformat log iso long ms;\n\
          protocol device {{ scan time 10; }}\n\
