@@ -79,7 +79,7 @@ fn a_control_that_does_not_come_back_is_forgotten_after_the_restart_time() {
     let start = std::time::Instant::now();
     lab.l4(1).kill_control();
     lab.wait_until("the routes are gone", RESTART_TIME * 2, || {
-        spread(&lab, lab.router()) .iter().all(Vec::is_empty)
+        spread(&lab, lab.router()).iter().all(Vec::is_empty)
     });
     assert!(start.elapsed() > RESTART_TIME.mul_f64(0.9), "{:?}", start.elapsed());
 }

@@ -1,9 +1,10 @@
 //! `palier-lab-demo`: the lab at work, with a table every second.
 //!
-//! Real HTTP, over IPv4 and IPv6, passes client, router, `palier-dataplane`, tunnel, L7 node, and
-//! returns straight. `palier-control` beside each dataplane checks the L7 nodes. An operator drains one
-//! of them, which no request must notice; another is cut off the network, which only the connections
-//! that it had may notice. The exit code is 0 only if requests were answered and no other failed.
+//! Real HTTP, over IPv4 and IPv6, passes client, routers, `palier-dataplane`, tunnel, L7 node, and
+//! returns straight. `palier-control` beside each dataplane checks the L7 nodes and announces the VIPs by
+//! BGP to the routers, which run BIRD. An operator drains an L7 node, and an L4 node is killed, which no
+//! request must notice; another L7 node is cut off the network, which only the connections that it had
+//! may notice. The exit code is 0 only if requests were answered and no other failed.
 
 mod histogram;
 mod load;
@@ -18,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use lab::{Lab, VIP, VIP6, Wire};
+use lab::{Bfd, Lab, VIP, VIP6, Wire};
 use load::Load;
 use script::Script;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -33,7 +34,7 @@ struct Args {
     /// End after this time (30s, 5m) instead of on Ctrl-C.
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
-    /// L4 nodes. With 0 the router spreads requests over the L7 nodes itself.
+    /// L4 nodes. With 0 a router spreads requests over the L7 nodes itself.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = up_to(0, 8))]
     l4: u8,
     /// L7 nodes.
@@ -89,7 +90,7 @@ fn main() -> ExitCode {
         Driver::AfPacket => Wire::AfPacket,
     };
     let lab = Lab::new().l4(args.l4.into()).l7(args.l7.into()).wire(wire).without_signals();
-    let lab = if args.l4 > 0 { lab.control() } else { lab };
+    let lab = if args.l4 > 0 { lab.routers(2).bfd(Bfd::CALM) } else { lab };
     let lab = match lab.try_start() {
         Ok(lab) => lab,
         Err(error) => {
@@ -121,9 +122,11 @@ fn introduce(lab: &Lab, wire: Driver) {
         Driver::AfPacket => "net_af_packet",
     };
     println!(
-        "client -> router (ECMP) -> {} L4 nodes (palier-dataplane over DPDK's {driver}) -> IP in IP -> \
-         {} L7 nodes -> client\npalier-control checks the L7 nodes\nHTTP to the VIPs {VIP} and {VIP6}; \
-         one L7 node is drained, another cut off, by turns\nsite file: {}\n",
+        "client -> internet router -> {} routers (BIRD, ECMP) -> {} L4 nodes (palier-dataplane over \
+         DPDK's {driver}) -> IP in IP -> {} L7 nodes -> client\npalier-control checks the L7 nodes, and \
+         announces the VIPs by BGP, with BFD\nHTTP to the VIPs {VIP} and {VIP6}; an L7 node is \
+         drained, an L4 node killed, an L7 node cut off, by turns\nsite file: {}\n",
+        lab.routers().len(),
         lab.l4s().len(),
         lab.l7s().len(),
         lab.site_path().display(),

@@ -1,18 +1,22 @@
-//! What happens in the demo: an operator drains one L7 node, another is cut off the network, and both
-//! come back; then the next two.
+//! What happens in the demo: an operator drains one L7 node; an L4 node is killed, its dataplane first and
+//! then its control; another L7 node is cut off the network; and all come back. Then the next ones.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lab::Lab;
+use lab::{Flags, Lab};
 
 /// From the start, and from one round's end, to the next drain.
 const CALM: Duration = Duration::from_secs(6);
 /// From the drain to its end.
-const DRAINED: Duration = Duration::from_secs(8);
-/// From there to the cut.
-const WELL: Duration = Duration::from_secs(6);
+const DRAINED: Duration = Duration::from_secs(6);
+/// From there to the death of an L4 node's dataplane, and from its return to the cut.
+const WELL: Duration = Duration::from_secs(4);
+/// From the death of a dataplane to that of its control, which has withdrawn the VIPs by then, as has BFD.
+const HALF_DEAD: Duration = Duration::from_secs(3);
+/// From there to the start of both.
+const DEAD: Duration = Duration::from_secs(5);
 /// From the cut to the mend: the checks take it down, and `down_hold` (10 s) ends.
 const CUT: Duration = Duration::from_secs(20);
 /// A connection that was made in the moment of the cut may be accepted a little later.
@@ -33,6 +37,9 @@ pub(crate) struct Script {
 enum Step {
     Drain,
     Ready,
+    KillDataplane,
+    KillControl,
+    Restart,
     Cut,
     Mend,
 }
@@ -57,9 +64,21 @@ impl Script {
         let count = lab.l7s().len();
         let drained = self.round * 2 % count + 1;
         let cut = (self.round * 2 + 1) % count + 1;
+        // The operator types on the first one.
+        let victim = 2 + self.round % (lab.l4s().len().max(2) - 1);
         let (told, wait, next) = match step {
             Step::Drain => (operate(lab, "drain", drained), DRAINED, Step::Ready),
-            Step::Ready => (operate(lab, "ready", drained), WELL, Step::Cut),
+            Step::Ready if lab.l4s().len() < 2 => (operate(lab, "ready", drained), WELL, Step::Cut),
+            Step::Ready => (operate(lab, "ready", drained), WELL, Step::KillDataplane),
+            Step::KillDataplane => {
+                lab.l4(victim).kill();
+                (format!("the dataplane of l4-{victim} is killed"), HALF_DEAD, Step::KillControl)
+            }
+            Step::KillControl => {
+                lab.l4(victim).kill_control();
+                (format!("the control of l4-{victim} is killed"), DEAD, Step::Restart)
+            }
+            Step::Restart => (restart(lab, victim), WELL, Step::Cut),
             Step::Cut => {
                 lab.cut(cut);
                 self.fresh = Some((Instant::now(), cut));
@@ -78,6 +97,16 @@ impl Script {
     /// Whether a connection was to a node when that was cut off: it could not be saved.
     pub(crate) fn had_to_break(&self, client: SocketAddr) -> bool {
         self.lost.contains(&client)
+    }
+}
+
+/// Starts an L4 node that was killed.
+fn restart(lab: &Lab, number: usize) -> String {
+    let node = lab.l4(number);
+    let started = node.start(&Flags::default()).and_then(|()| node.start_control());
+    match started {
+        Ok(()) => format!("l4-{number} was started again"),
+        Err(error) => format!("l4-{number} was NOT started again: {error}"),
     }
 }
 

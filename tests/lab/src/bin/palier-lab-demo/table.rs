@@ -17,6 +17,8 @@ pub(crate) struct Moment {
     l7: Vec<u64>,
     /// State of each, as the first control sees it.
     states: Vec<Effective>,
+    /// Of each router: how many L4 nodes it spreads the IPv4 and the IPv6 VIP over.
+    paths: Vec<[usize; 2]>,
 }
 
 #[derive(Clone, Default)]
@@ -58,6 +60,7 @@ impl Moment {
             l4: lab.l4s().iter().map(stats).collect(),
             l7: lab.l7s().iter().map(|node| node.server().requests()).collect(),
             states: states(lab),
+            paths: lab.routers().iter().map(lab::Router::paths).collect(),
         }
     }
 
@@ -70,6 +73,10 @@ impl Moment {
 
     fn write(&self, out: &mut String, lab: &Lab, earlier: &Self, elapsed: Duration) -> fmt::Result {
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / elapsed.as_secs_f64();
+        for (router, [v4, v6]) in lab.routers().iter().zip(&self.paths) {
+            let number = router.number();
+            writeln!(out, "  router-{number} spreads IPv4 over {v4} and IPv6 over {v6}")?;
+        }
         if !self.l4.is_empty() {
             writeln!(out, "  L4 node  packets/s    Mbit/s  connections  dropped")?;
         }
