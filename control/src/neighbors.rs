@@ -29,7 +29,8 @@ pub(crate) fn neighbor(
         IpAddr::V4(_) | IpAddr::V6(_) => None,
     };
     Some(Neighbor {
-        name: router.name.clone(),
+        // A router of two addresses is two neighbors.
+        name: format!("{} {}", router.name, session.address),
         address: session.address,
         interface,
         port: bgp.port,
@@ -40,7 +41,10 @@ pub(crate) fn neighbor(
         next_hops: NextHops { v4, v6, link_local },
         families: Families { ipv4: session.ipv4, ipv6: session.ipv6 },
         extended_next_hop: peer.extended_next_hop,
-        password: peer.password.as_ref().map(|password| Password::new(password.reveal())),
+        password: match &peer.password {
+            Some(password) => Some(Password::new(password.reveal().as_bytes()).ok()?),
+            None => None,
+        },
         ttl_security: peer.ttl_security,
         passive: peer.passive,
         hold_time: peer.hold_time,

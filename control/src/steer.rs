@@ -25,7 +25,7 @@ use admin::Refusal;
 use config::Config;
 use health::monitor::ProbeId;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use self::forwarder::Dataplane;
 use self::liveness::Lost;
@@ -47,6 +47,9 @@ use crate::watch::Watch;
 
 /// How often a state file that could not be written is tried again.
 const FLUSH: Duration = Duration::from_secs(5);
+
+/// How long an operator's answer may take to be written before the program changes.
+const TELL: Duration = Duration::from_millis(100);
 
 /// What the loop begins with.
 #[derive(Debug)]
@@ -435,7 +438,9 @@ impl Steer {
     /// Another release takes over: routers keep the routes, and no hook runs.
     async fn make_room(&mut self) {
         tracing::info!("making room for the program that lies in this one's place now");
-        self.routes.stay().await;
+        // The caller's task writes the answer at the next turn of this runtime.
+        sleep(TELL).await;
+        self.routes.stay();
         if let Err(error) = self.store.flush() {
             tracing::error!(%error, "node states are lost with this process");
         }

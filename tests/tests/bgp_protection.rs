@@ -30,7 +30,7 @@ fn signed_sessions_come_up_and_those_with_another_key_do_not() {
         let status = lab.l4(1).status();
         status.routers[0].sessions.iter().all(|session| {
             let why = session.why.as_deref().unwrap_or_default();
-            !session.up && why.contains("does the password match?")
+            !session.up && why.contains("does the MD5 password match?")
         })
     });
     wait_spread(&lab, "nothing is announced", [&[], &[]]);

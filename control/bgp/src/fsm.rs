@@ -1,340 +1,454 @@
-//! The state machine of RFC 4271, section 8: no sockets, no clock. Time is passed in.
+//! The state machine of RFC 4271 8.2.2, one for each connection.
 //!
-//! One machine is one side of a session: the connection that this node opens, or one that the router
-//! has opened. Where both exist, whoever runs them decides after the OPENs which one goes on
-//! ([`Input::Keep`], [`Input::Stop`]): section 6.8.
+//! ```text
+//!            Start               Connected                 Open              Keepalive
+//!   Idle ─────────────▶ Connect ───────────▶ OpenSent ───────────▶ OpenConfirm ───────▶ Established
+//!    ▲ └─ (passive) ─┐   │  ▲                  │  ▲                    │                    │
+//!    │               ▼   ▼  │ ConnectRetry     │  │ Connected          │                    │
+//!    │               Active ─────────────────┐ │  │                    │                    │
+//!    │                 ▲  └──────────────────│─│──┘                    │                    │
+//!    │                 └── ConnectionFailed ─┘◀┘                       │                    │
+//!    └── all that goes wrong ◀─────────────────────────────────────────┴────────────────────┘
+//! ```
+//! Pure: what happened and the time go in, what has to be done comes out. In Idle a pause runs
+//! (IdleHoldTimer) before the next start; after [`Input::Stop`] and [`Input::Dump`] none does.
+//! DelayOpen and the optional attributes of RFC 4271 8.2.1.3 are left out.
 
+mod open;
+mod why;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::fault::{Fault, name};
-use crate::frame::{Open, Received};
+use crate::backoff::{Backoff, jittered};
+use crate::message::{Malformed, Message, Notification, cease};
+use crate::settings::{Families, Neighbor};
+use crate::status::SessionState as State;
 
-/// Hold time before the peers have agreed: "a large value", section 8.2.2.
-const LARGE_HOLD: Duration = Duration::from_secs(240);
-/// How long a connection may take to come up.
-pub(crate) const CONNECT: Duration = Duration::from_secs(10);
-/// Longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+pub(crate) use open::{Agreed, Refusal};
+pub(crate) use why::Why;
 
-/// States of RFC 4271.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// Pauses after a failure, or is not wanted.
-    Idle,
-    /// A connection is being opened.
-    Connect,
-    /// The router is waited for.
-    Active,
-    /// There is a connection; the router's OPEN is waited for, or what is to become of it.
-    OpenSent,
-    /// The OPENs agree.
-    OpenConfirm,
-    /// Routes may be sent.
-    Established,
-}
+/// The HoldTimer until an OPEN has come (RFC 4271 8.2.2 recommends 4 minutes).
+const LARGE_HOLD_TIME: Duration = Duration::from_secs(240);
+/// Shortest time that an attempt to connect gets: a lost SYN is sent again after 1 and 3 s.
+const CONNECT_TIME: Duration = Duration::from_secs(4);
 
-/// What a machine has to know of its session.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// Whether the router is to connect.
-    pub(crate) passive: bool,
-    pub(crate) hold_time: Duration,
-    pub(crate) connect_retry: Duration,
-    pub(crate) local_as: u32,
-    pub(crate) peer_as: u32,
-    pub(crate) router_id: std::net::Ipv4Addr,
-}
-
-/// What happens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What happened. Numbers are those of RFC 4271 8.1.
+#[derive(Clone, Debug)]
 pub(crate) enum Input {
-    /// The session is wanted (events 1 and 3).
+    /// Begin (3, for a passive neighbor 5).
     Start,
-    /// It is wanted no more, for this reason (event 2).
-    Stop(Fault),
-    /// There is a connection (events 16 and 17).
+    /// End, and tell them why (2, 8).
+    Stop(Notification),
+    /// Another connection to the same neighbor is the better one (23).
+    Dump,
+    /// The other connection has ended: this one may start again, after a pause.
+    Resume,
+    /// A TCP connection is there, of whichever side (16, 17).
     Connected,
-    /// There is none, or no more, and why (event 18).
-    Closed(String),
-    /// The peer has said something.
-    Received(Received),
-    /// It has said something that is no message (events 21 and 22).
-    Malformed(Fault),
-    /// After the OPENs: this connection is the one that stays.
-    Keep,
-    /// It is late enough for something: [`Fsm::next`].
-    Time,
+    /// No TCP connection came about, or there is none any more (18).
+    ConnectionFailed(Why),
+    /// ConnectRetryTimer (9).
+    ConnectRetryExpires,
+    /// HoldTimer (10).
+    HoldExpires,
+    /// KeepaliveTimer (11).
+    KeepaliveExpires,
+    /// IdleHoldTimer (13).
+    IdleHoldExpires,
+    /// SendHoldTimer (29, RFC 9687), which who owns the socket keeps.
+    SendHoldExpires,
+    /// A message has come (19, 24-27).
+    Received(Message),
+    /// Something else has come (21, 22, 28).
+    Malformed(Malformed),
 }
 
-/// What is to be done.
+/// What has to be done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// Open a connection; what was on its way is forgotten.
-    Dial,
-    /// Close the connection, or stop opening it.
-    Hangup,
-    /// Send OPEN.
+    /// Try to connect. A former attempt is to be given up.
+    Connect,
+    /// Send an OPEN.
     SendOpen,
-    /// Send KEEPALIVE.
+    /// Send a KEEPALIVE.
     SendKeepalive,
-    /// Send NOTIFICATION.
-    SendNotification(Fault),
-    /// The peer's OPEN is good: decide between connections, then [`Input::Keep`]. Until then nothing
-    /// more is to be read.
-    Opened(Open),
-    /// Established.
-    Up,
-    /// The attempt, or the session, has ended, and why.
-    Down(String),
-    /// The peer wants routes again.
-    Refresh(Received),
+    /// Send a NOTIFICATION.
+    Notify(Notification),
+    /// Close the TCP connection once everything is written, or give up the attempt.
+    Disconnect,
+    /// They want all routes of these families again.
+    Refresh(Families),
+    /// The session is there.
+    Up(Agreed),
+    /// An attempt or the session has failed.
+    Down(Why),
 }
 
-/// One side of a session.
-#[derive(Clone, Debug)]
+/// One connection's state.
+#[derive(Debug)]
 pub(crate) struct Fsm {
-    terms: Terms,
+    neighbor: Arc<Neighbor>,
+    /// Never connects by itself.
+    passive: bool,
+    random: fastrand::Rng,
     state: State,
-    /// The OPEN that is to be decided on, or that was agreed to.
-    open: Option<Open>,
-    hold: Duration,
-    hold_at: Option<Instant>,
-    keepalive_at: Option<Instant>,
-    /// ConnectRetryTimer, and IdleHoldTimer while idle.
-    retry_at: Option<Instant>,
-    failures: u32,
+    agreed: Option<Agreed>,
+    established: Option<Instant>,
+    connect_retry: Option<Instant>,
+    hold: Option<Instant>,
+    keepalive: Option<Instant>,
+    idle_hold: Option<Instant>,
 }
 
 impl Fsm {
-    pub(crate) fn new(terms: Terms) -> Self {
+    /// A machine in Idle. A `passive` one waits for a connection.
+    pub(crate) fn new(neighbor: Arc<Neighbor>, passive: bool, random: fastrand::Rng) -> Self {
         Self {
-            terms,
+            neighbor,
+            passive,
+            random,
             state: State::Idle,
-            open: None,
-            hold: LARGE_HOLD,
-            hold_at: None,
-            keepalive_at: None,
-            retry_at: None,
-            failures: 0,
+            agreed: None,
+            established: None,
+            connect_retry: None,
+            hold: None,
+            keepalive: None,
+            idle_hold: None,
         }
     }
 
-    /// Other terms, for the next try.
-    pub(crate) fn set_terms(&mut self, terms: Terms) {
-        self.terms = terms;
-    }
-
+    /// Where it is.
     pub(crate) fn state(&self) -> State {
         self.state
     }
 
-    /// What the peers agreed on: hold time, and time between KEEPALIVEs.
-    pub(crate) fn agreed(&self) -> Option<(Duration, Duration)> {
-        let up = matches!(self.state, State::OpenConfirm | State::Established);
-        up.then_some((self.hold, self.hold / 3))
+    /// Since when the session is there.
+    pub(crate) fn established(&self) -> Option<Instant> {
+        self.established
     }
 
-    /// The peer's OPEN.
-    pub(crate) fn open(&self) -> Option<&Open> {
-        self.open.as_ref()
+    /// What both OPENs agree on, once theirs has come.
+    pub(crate) fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.as_ref()
     }
 
-    /// When [`Input::Time`] is due.
-    pub(crate) fn next(&self) -> Option<Instant> {
-        [self.hold_at, self.keepalive_at, self.retry_at].into_iter().flatten().min()
+    /// Whether their OPEN is acceptable, and what follows from it.
+    pub(crate) fn check(&self, message: &Message) -> Option<Agreed> {
+        match message {
+            Message::Open(open) => Agreed::on(&self.neighbor, open).ok(),
+            Message::Update
+            | Message::Notification(_)
+            | Message::Keepalive
+            | Message::RouteRefresh(_) => None,
+        }
     }
 
-    /// What follows from something that happens.
-    pub(crate) fn handle(&mut self, input: Input, now: Instant) -> Vec<Output> {
-        match (self.state, input) {
-            (State::Idle, Input::Start) => self.begin(now),
-            (State::Idle, Input::Time) if self.due(self.retry_at, now) => self.begin(now),
-            (State::Idle, Input::Stop(_)) => {
-                self.retry_at = None;
+    /// When the next timer expires.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        let timers = [self.connect_retry, self.hold, self.keepalive, self.idle_hold];
+        timers.into_iter().flatten().min()
+    }
+
+    /// The timer that has expired, if one has.
+    pub(crate) fn expired(&self, now: Instant) -> Option<Input> {
+        let due = |timer: Option<Instant>| timer.is_some_and(|at| at <= now);
+        if due(self.hold) {
+            Some(Input::HoldExpires)
+        } else if due(self.keepalive) {
+            Some(Input::KeepaliveExpires)
+        } else if due(self.connect_retry) {
+            Some(Input::ConnectRetryExpires)
+        } else if due(self.idle_hold) {
+            Some(Input::IdleHoldExpires)
+        } else {
+            None
+        }
+    }
+
+    /// Takes in what happened.
+    pub(crate) fn handle(
+        &mut self,
+        input: Input,
+        now: Instant,
+        pauses: &mut Backoff,
+    ) -> Vec<Output> {
+        match self.state {
+            State::Idle => self.idle(input, now, pauses),
+            State::Connect | State::Active => self.connecting(input, now, pauses),
+            State::OpenSent => self.open_sent(input, now, pauses),
+            State::OpenConfirm | State::Established => self.past_open(input, now, pauses),
+        }
+    }
+
+    fn idle(&mut self, input: Input, now: Instant, pauses: &mut Backoff) -> Vec<Output> {
+        match input {
+            Input::Start | Input::IdleHoldExpires => self.start(now, CONNECT_TIME),
+            Input::Resume => {
+                self.idle_hold = Some(now + pauses.next());
                 vec![]
             }
-            // Nothing else concerns who is idle (8.2.2).
-            (State::Idle, _) => vec![],
+            Input::Stop(_) | Input::Dump => {
+                self.idle_hold = None;
+                vec![]
+            }
+            // In Idle connections are refused (8.2.2).
+            Input::Connected => vec![Output::Disconnect],
+            Input::ConnectionFailed(_)
+            | Input::ConnectRetryExpires
+            | Input::HoldExpires
+            | Input::KeepaliveExpires
+            | Input::SendHoldExpires
+            | Input::Received(_)
+            | Input::Malformed(_) => vec![],
+        }
+    }
 
-            (_, Input::Start) => vec![],
-            (state, Input::Stop(fault)) => self.stop(state, fault),
-
-            (State::Connect | State::Active, Input::Connected) => {
-                self.state = State::OpenSent;
-                self.retry_at = None;
-                self.hold = LARGE_HOLD;
-                self.hold_at = Some(now + LARGE_HOLD);
+    /// Connect and Active: there is no TCP connection yet.
+    fn connecting(&mut self, input: Input, now: Instant, pauses: &mut Backoff) -> Vec<Output> {
+        match input {
+            Input::Start | Input::Resume => vec![],
+            Input::Stop(_) | Input::Dump => {
+                self.rest();
+                vec![Output::Disconnect]
+            }
+            Input::Connected => {
+                self.enter(State::OpenSent);
+                self.hold = Some(now + LARGE_HOLD_TIME);
                 vec![Output::SendOpen]
             }
-            (State::Connect | State::Active, Input::Closed(why)) => self.fail(None, why, now),
-            (State::Connect, Input::Time) if self.due(self.retry_at, now) => {
-                self.fail(None, "connecting took too long".into(), now)
+            Input::ConnectionFailed(why) => {
+                self.listen(now, pauses);
+                vec![Output::Down(why)]
             }
-            // Nobody can have said anything over a connection that is not there.
-            (State::Connect | State::Active, _) => vec![],
-
-            (_, Input::Connected) => vec![],
-            (_, Input::Closed(why)) => self.fail(None, why, now),
-            (_, Input::Malformed(fault)) => {
-                let why = fault.to_string();
-                self.fail(Some(fault), why, now)
-            }
-            (_, Input::Received(Received::Notification { code, subcode })) => {
-                let why = format!("the router sent NOTIFICATION: {}", name(code, subcode));
-                self.fail(None, why, now)
-            }
-            (_, Input::Time) => self.time(now),
-
-            (State::OpenSent, Input::Received(Received::Open(open))) if self.open.is_none() => {
-                match self.judge(&open) {
-                    Ok(()) => {
-                        self.open = Some(open.clone());
-                        vec![Output::Opened(open)]
-                    }
-                    Err(fault) => {
-                        let why = fault.to_string();
-                        self.fail(Some(fault), why, now)
-                    }
+            Input::ConnectRetryExpires => {
+                if self.state == State::Active {
+                    return self.start(now, CONNECT_TIME);
                 }
+                let password = self.neighbor.password.is_some();
+                let mut outputs = vec![Output::Down(Why::ConnectTimeout { password })];
+                outputs.extend(self.start(now, pauses.next().max(CONNECT_TIME)));
+                outputs
             }
-            (State::OpenSent, Input::Keep) => match &self.open {
-                Some(open) => {
-                    let theirs = Duration::from_secs(open.hold_time.into());
-                    self.hold = self.terms.hold_time.min(theirs);
-                    self.state = State::OpenConfirm;
-                    self.heard(now);
-                    self.keepalive_at = (!self.hold.is_zero()).then(|| now + self.pause());
+            // None of these can happen without a connection: begin anew, as 8.2.2 has it.
+            Input::HoldExpires
+            | Input::KeepaliveExpires
+            | Input::IdleHoldExpires
+            | Input::SendHoldExpires
+            | Input::Received(_)
+            | Input::Malformed(_) => {
+                let why = Why::Unexpected { state: self.state };
+                self.fail(None, why, now, pauses)
+            }
+        }
+    }
+
+    fn open_sent(&mut self, input: Input, now: Instant, pauses: &mut Backoff) -> Vec<Output> {
+        match input {
+            Input::ConnectionFailed(why) => {
+                self.listen(now, pauses);
+                vec![Output::Disconnect, Output::Down(why)]
+            }
+            Input::Received(Message::Open(open)) => match Agreed::on(&self.neighbor, &open) {
+                Ok(agreed) => {
+                    self.enter(State::OpenConfirm);
+                    self.agreed = Some(agreed);
+                    self.restart_hold(now);
+                    self.restart_keepalive(now);
                     vec![Output::SendKeepalive]
                 }
-                None => vec![],
+                Err(refusal) => {
+                    self.fail(Some(refusal.notification()), Why::Refused(refusal), now, pauses)
+                }
             },
-            (_, Input::Keep) => vec![],
+            Input::Start
+            | Input::Stop(_)
+            | Input::Dump
+            | Input::Resume
+            | Input::Connected
+            | Input::ConnectRetryExpires
+            | Input::HoldExpires
+            | Input::KeepaliveExpires
+            | Input::IdleHoldExpires
+            | Input::SendHoldExpires
+            | Input::Received(
+                Message::Update
+                | Message::Notification(_)
+                | Message::Keepalive
+                | Message::RouteRefresh(_),
+            )
+            | Input::Malformed(_) => self.connected(input, now, pauses),
+        }
+    }
 
-            (State::OpenConfirm, Input::Received(Received::Keepalive)) => {
-                self.state = State::Established;
-                self.failures = 0;
-                self.heard(now);
-                vec![Output::Up]
+    /// OpenConfirm and Established: both have seen the other's OPEN.
+    fn past_open(&mut self, input: Input, now: Instant, pauses: &mut Backoff) -> Vec<Output> {
+        let established = self.state == State::Established;
+        match input {
+            Input::ConnectionFailed(why) => self.fail(None, why, now, pauses),
+            Input::KeepaliveExpires => {
+                self.restart_keepalive(now);
+                vec![Output::SendKeepalive]
             }
-            (State::Established, Input::Received(Received::Keepalive | Received::Update)) => {
-                self.heard(now);
+            Input::Received(Message::Keepalive) if established => {
+                self.restart_hold(now);
                 vec![]
             }
-            (State::Established, Input::Received(refresh @ Received::Refresh(_))) => {
-                self.heard(now);
-                vec![Output::Refresh(refresh)]
+            Input::Received(Message::Keepalive) => {
+                let agreed = self.agreed.clone().expect("OpenConfirm follows an OPEN");
+                self.state = State::Established;
+                self.established = Some(now);
+                self.restart_hold(now);
+                vec![Output::Up(agreed)]
             }
-            (state, Input::Received(received)) => {
-                let (what, subcode) = (received.name(), unexpected(state));
-                let fault = Fault::unexpected(subcode, what, state);
-                let why = fault.to_string();
-                self.fail(Some(fault), why, now)
+            Input::Received(Message::Update) if established => {
+                self.restart_hold(now);
+                vec![]
+            }
+            Input::Received(Message::RouteRefresh(families)) if established => {
+                self.restart_hold(now);
+                vec![Output::Refresh(families)]
+            }
+            Input::Start
+            | Input::Stop(_)
+            | Input::Dump
+            | Input::Resume
+            | Input::Connected
+            | Input::ConnectRetryExpires
+            | Input::HoldExpires
+            | Input::IdleHoldExpires
+            | Input::SendHoldExpires
+            | Input::Received(
+                Message::Open(_)
+                | Message::Update
+                | Message::Notification(_)
+                | Message::RouteRefresh(_),
+            )
+            | Input::Malformed(_) => self.connected(input, now, pauses),
+        }
+    }
+
+    /// What is the same wherever there is a TCP connection.
+    fn connected(&mut self, input: Input, now: Instant, pauses: &mut Backoff) -> Vec<Output> {
+        match input {
+            // A connection is one machine's for good: a second one has its own.
+            Input::Start | Input::Resume | Input::Connected => vec![],
+            Input::Stop(notification) => {
+                self.rest();
+                vec![Output::Notify(notification), Output::Disconnect, Output::Down(Why::Stopped)]
+            }
+            Input::Dump => {
+                let established = self.state == State::Established;
+                self.rest();
+                let collision = Notification::cease(cease::CONNECTION_COLLISION_RESOLUTION);
+                let mut outputs = vec![Output::Notify(collision), Output::Disconnect];
+                if established {
+                    outputs.push(Output::Down(Why::Collision));
+                }
+                outputs
+            }
+            Input::HoldExpires => self.fail(
+                Some(Notification::hold_timer_expired()),
+                Why::HoldTimer { state: self.state },
+                now,
+                pauses,
+            ),
+            Input::SendHoldExpires => self.fail(
+                Some(Notification::send_hold_timer_expired()),
+                Why::SendHoldTimer,
+                now,
+                pauses,
+            ),
+            Input::Received(Message::Notification(notification)) => {
+                self.fail(None, Why::Notified(notification), now, pauses)
+            }
+            Input::Malformed(malformed) => {
+                self.fail(Some(malformed.notification()), Why::Malformed(malformed), now, pauses)
+            }
+            Input::ConnectionFailed(_)
+            | Input::ConnectRetryExpires
+            | Input::KeepaliveExpires
+            | Input::IdleHoldExpires
+            | Input::Received(
+                Message::Open(_) | Message::Update | Message::Keepalive | Message::RouteRefresh(_),
+            ) => {
+                // RFC 6608: the subcode says in which state.
+                let subcode = match self.state {
+                    State::Idle | State::Connect | State::Active => 0,
+                    State::OpenSent => 1,
+                    State::OpenConfirm => 2,
+                    State::Established => 3,
+                };
+                let why = Why::Unexpected { state: self.state };
+                self.fail(Some(Notification::unexpected(subcode)), why, now, pauses)
             }
         }
     }
 
-    fn begin(&mut self, now: Instant) -> Vec<Output> {
-        self.open = None;
-        if self.terms.passive {
-            self.state = State::Active;
-            self.retry_at = None;
+    /// Connects. The attempt has so much time; another one follows it without a pause.
+    fn start(&mut self, now: Instant, time: Duration) -> Vec<Output> {
+        if self.passive {
+            self.enter(State::Active);
             return vec![];
         }
-        self.state = State::Connect;
-        self.retry_at = Some(now + CONNECT);
-        vec![Output::Dial]
+        self.enter(State::Connect);
+        self.connect_retry = Some(now + time);
+        vec![Output::Connect]
     }
 
-    fn stop(&mut self, state: State, fault: Fault) -> Vec<Output> {
-        let why = fault.to_string();
-        let told = matches!(state, State::OpenSent | State::OpenConfirm | State::Established);
-        self.clear();
-        self.failures = 0;
-        let notification = told.then_some(Output::SendNotification(fault));
-        notification.into_iter().chain([Output::Hangup, Output::Down(why)]).collect()
-    }
-
-    fn fail(&mut self, told: Option<Fault>, why: String, now: Instant) -> Vec<Output> {
-        self.clear();
-        let pause = self.terms.connect_retry * 2_u32.saturating_pow(self.failures.min(16));
-        // Not all at once, if all failed at once.
-        let pause = pause.min(LONGEST_PAUSE).mul_f64(0.75 + fastrand::f64() / 4.0);
-        self.failures = self.failures.saturating_add(1);
-        self.retry_at = Some(now + pause);
-        let notification = told.map(Output::SendNotification);
-        notification.into_iter().chain([Output::Hangup, Output::Down(why)]).collect()
-    }
-
-    fn clear(&mut self) {
-        self.state = State::Idle;
-        self.open = None;
-        (self.hold_at, self.keepalive_at, self.retry_at) = (None, None, None);
-    }
-
-    fn time(&mut self, now: Instant) -> Vec<Output> {
-        if self.due(self.hold_at, now) {
-            return self.fail(Some(Fault::HOLD_TIMER), Fault::HOLD_TIMER.to_string(), now);
-        }
-        if self.due(self.keepalive_at, now) {
-            self.keepalive_at = Some(now + self.pause());
-            return vec![Output::SendKeepalive];
-        }
-        vec![]
-    }
-
-    fn due(&self, at: Option<Instant>, now: Instant) -> bool {
-        at.is_some_and(|at| now >= at)
-    }
-
-    /// The peer lives.
-    fn heard(&mut self, now: Instant) {
-        self.hold_at = (!self.hold.is_zero()).then(|| now + self.hold);
-    }
-
-    /// A third of the hold time, and up to a quarter less (section 10).
-    fn pause(&self) -> Duration {
-        (self.hold / 3).mul_f64(0.75 + fastrand::f64() / 4.0)
-    }
-
-    /// Section 6.2.
-    fn judge(&self, open: &Open) -> Result<(), Fault> {
-        if open.version != 4 {
-            return Err(Fault::BAD_VERSION);
-        }
-        if open.autonomous_system != self.terms.peer_as {
-            return Err(Fault::BAD_AS);
-        }
-        // RFC 6286: anything but 0, and within an autonomous system nobody else's.
-        let internal = self.terms.local_as == self.terms.peer_as;
-        if open.id.is_unspecified() || (internal && open.id == self.terms.router_id) {
-            return Err(Fault::BAD_ID);
-        }
-        if matches!(open.hold_time, 1 | 2) {
-            return Err(Fault::BAD_HOLD_TIME);
-        }
-        Ok(())
-    }
-}
-
-impl Received {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Open(_) => "OPEN",
-            Self::Update => "UPDATE",
-            Self::Notification { .. } => "NOTIFICATION",
-            Self::Keepalive => "KEEPALIVE",
-            Self::Refresh(_) => "ROUTE-REFRESH",
+    /// Active: waits for them to connect, and tries again itself after a pause.
+    fn listen(&mut self, now: Instant, pauses: &mut Backoff) {
+        self.enter(State::Active);
+        if !self.passive {
+            self.connect_retry = Some(now + pauses.next());
         }
     }
-}
 
-/// The subcode for what comes at the wrong time (RFC 6608).
-fn unexpected(state: State) -> u8 {
-    match state {
-        State::OpenSent => 1,
-        State::OpenConfirm => 2,
-        State::Established => 3,
-        State::Idle | State::Connect | State::Active => 0,
+    /// Idle, until told otherwise.
+    fn rest(&mut self) {
+        self.enter(State::Idle);
+    }
+
+    /// Idle, for a pause.
+    fn fail(
+        &mut self,
+        notification: Option<Notification>,
+        why: Why,
+        now: Instant,
+        pauses: &mut Backoff,
+    ) -> Vec<Output> {
+        // A session that lived through its hold time was a good one.
+        let lasted = self.established.map(|since| now - since);
+        let hold_time = self.agreed.as_ref().map_or(LARGE_HOLD_TIME, |agreed| agreed.hold_time);
+        if lasted.is_some_and(|lasted| lasted > hold_time) {
+            pauses.reset();
+        }
+        self.enter(State::Idle);
+        self.idle_hold = Some(now + pauses.next());
+        match notification {
+            Some(notification) => {
+                vec![Output::Notify(notification), Output::Disconnect, Output::Down(why)]
+            }
+            None => vec![Output::Disconnect, Output::Down(why)],
+        }
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.agreed = None;
+        self.established = None;
+        (self.connect_retry, self.hold, self.keepalive, self.idle_hold) = (None, None, None, None);
+    }
+
+    fn restart_hold(&mut self, now: Instant) {
+        let hold_time = self.agreed.as_ref().map(|agreed| agreed.hold_time);
+        self.hold = hold_time.filter(|time| !time.is_zero()).map(|time| now + time);
+    }
+
+    fn restart_keepalive(&mut self, now: Instant) {
+        let time = self.agreed.as_ref().map(Agreed::keepalive_time);
+        self.keepalive =
+            time.filter(|time| !time.is_zero()).map(|time| now + jittered(time, &mut self.random));
     }
 }
 

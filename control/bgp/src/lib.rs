@@ -1,26 +1,35 @@
-//! A BGP speaker that announces, and learns nothing: what a router needs to know of a load balancer.
+//! A BGP speaker that announces prefixes to routers, and learns nothing from them.
 //!
-//! [`Speaker`] runs on a thread of its own, so that KEEPALIVEs never wait for the rest of a process. From the
-//! outside in: `speaker.rs` knows the neighbors and the listeners; `peer.rs` is one neighbor, with up to two
-//! connections and what was sent over the one that stays (`collision.rs`); `fsm.rs` is RFC 4271's state
-//! machine, without sockets or clock; `link.rs` is a connection, `frame.rs` what comes over it and `message.rs`
-//! what goes.
-//!
-//! RFC 4271, 2385, 2918, 4486, 4724, 4760, 5082, 6286, 6608, 6793, 7606, 8092, 8326, 8950, 9687.
+//! ```text
+//!  Speaker ── Wanted ──▶ thread `bgp` ──▶ a peer per neighbor ──▶ one or two sessions ──▶ router
+//!     ▲                  (speaker)        (peer, adj_rib_out)     (fsm, session, message)
+//!     └──── SessionStatus, flushed ◀── board ◀──┘
+//! ```
+//! - [`settings`] is what is wanted: neighbors, and the routes of each.
+//! - `fsm` is the state machine of RFC 4271, which knows no socket and no clock; `collision` decides
+//!   between two connections of one neighbor.
+//! - `message` are the bytes. UPDATEs of routers are counted and dropped: a full table costs nothing,
+//!   and no attribute in it can reset a session (RFC 7606).
+//! - Everything runs on a thread of its own, so that a process that is busy keeps its sessions.
 
+mod adj_rib_out;
+mod backoff;
+mod board;
 mod collision;
-mod fault;
-mod frame;
 mod fsm;
-mod link;
 mod message;
 mod peer;
-mod settings;
+mod session;
+pub mod settings;
 mod socket;
 mod speaker;
 mod status;
 
-pub use fsm::State;
-pub use settings::{Attributes, Families, Neighbor, NextHops, Password, Route};
-pub use speaker::{Peer, Speaker, Start, Wanted};
-pub use status::SessionStatus;
+#[cfg(test)]
+mod tests;
+
+pub use settings::{
+    Attributes, Families, Neighbor, NextHops, Password, PasswordTooLong, Peer, Route, Wanted,
+};
+pub use speaker::{Speaker, Start};
+pub use status::{Counters, SessionState, SessionStatus};

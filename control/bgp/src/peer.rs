@@ -1,501 +1,591 @@
-//! A neighbor: up to two connections until one of them stays, and what was sent over it.
+//! One neighbor: up to two connections to it, what it is to be told, and what it was told.
+//!
+//! A single task does all of it, one event after the other, so that nothing happens on a connection
+//! between the neighbor's OPEN and the decision whether that connection stays. The first link is the one
+//! that connects by itself; links of accepted connections come and go.
 
-use std::collections::BTreeMap;
-use std::mem;
+mod link;
+
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
-use netgauze_iana::address_family::AddressType;
+use nix::time::{ClockId, clock_gettime};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::sleep_until;
+use tracing::{debug, info, warn};
 
-use crate::collision::{self, Survivor};
-use crate::fault::Fault;
-use crate::frame::{Open, Received};
-use crate::fsm::{Fsm, Input, Output, State, Terms};
-use crate::link::{Heard, Link};
-use crate::message::{self, Restart, Style};
-use crate::settings::{Attributes, Families, Neighbor, Route};
+use crate::adj_rib_out::AdjRibOut;
+use crate::backoff::Backoff;
+use crate::board::{Board, PeerId};
+use crate::collision::{self, Direction, Rank, Verdict};
+use crate::fsm::{Agreed, Input, Output, Why};
+use crate::message::{Encoder, Message, Notification, Offer, keepalive};
+use crate::session::Session;
+use crate::settings::{Neighbor, Route};
 use crate::socket;
-use crate::status::{Board, SessionStatus, publish};
+use crate::status::{Counters, SessionState, SessionStatus};
 
-/// Messages of both connections that wait to be looked at.
-const HEARD: usize = 16;
+use link::Link;
 
-/// What the speaker wants of a neighbor.
-#[derive(Debug)]
+/// The link that connects by itself.
+const OWN: usize = 0;
+/// Most connections at once: the one that is there, and the one that may replace it.
+const MAX_SESSIONS: usize = 2;
+
+/// What a peer has to do.
+#[derive(Clone, Debug)]
 pub(crate) enum Order {
-    /// It shall have these, and if `settled`, it may know that these are all.
-    Routes { routes: Arc<[Route]>, settled: bool },
-    /// The router has opened a connection.
-    Accepted(TcpStream),
-    /// Tell when everything so far is written.
-    Flush(oneshot::Sender<()>),
-    /// The end: everything is withdrawn, and the session ended for this reason.
-    Leave(Fault),
-    /// The end without a word: the router keeps what it has.
-    Stay,
+    /// Tell the neighbor these routes.
+    Serve {
+        /// Tells orders apart.
+        generation: u64,
+        /// All of them.
+        routes: Arc<[Route]>,
+        /// They are known to be complete.
+        settled: bool,
+    },
+    /// End.
+    End(Ending),
 }
 
-/// Who opened a connection.
+/// How a peer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Ours,
-    Theirs,
+pub(crate) enum Ending {
+    /// Withdraws everything, then sends Cease with this subcode.
+    Withdraw(u8),
+    /// Sends Cease with this subcode.
+    Cease(u8),
+    /// Sends nothing: the neighbor keeps the routes, if that was agreed on (RFC 4724).
+    Silent,
 }
 
-/// One of the two.
-struct Connection {
-    fsm: Fsm,
-    link: Option<Link>,
-    dialing: Option<AbortHandle>,
-    /// Messages received, and how many when it came up.
-    received: u64,
-    received_at_up: u64,
+/// What is true of this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process {
+    /// It was there before, and its routes with it.
+    pub restarted: bool,
+    /// The dataplane forwarded on meanwhile.
+    pub forwarding: bool,
 }
 
+type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+/// A neighbor's task.
 pub(crate) struct Peer {
+    id: PeerId,
     neighbor: Arc<Neighbor>,
-    board: Board,
-    status: SessionStatus,
-    ours: Connection,
-    theirs: Connection,
-    /// The side that is established.
-    up: Option<Side>,
-    wanted: BTreeMap<IpNet, Arc<Attributes>>,
-    sent: BTreeMap<IpNet, Arc<Attributes>>,
-    settled: bool,
-    /// End-of-RIB was sent over this connection.
-    complete: bool,
-    /// What OPENs say until the first End-of-RIB.
-    restart: Restart,
-    next_link: u64,
-    hear: mpsc::Sender<Heard>,
-    dialed: mpsc::Sender<std::io::Result<TcpStream>>,
-    /// Sessions in a row that fell by the hold timer without a word.
-    silent: u32,
-}
-
-/// Runs a neighbor until it is told to end.
-pub(crate) async fn run(
-    neighbor: Arc<Neighbor>,
-    restart: Restart,
-    board: Board,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-) {
-    let (hear, mut heard) = mpsc::channel(HEARD);
-    let (dialed, mut dials) = mpsc::channel(1);
-    let mut peer = Peer::new(neighbor, restart, board, hear, dialed);
-    peer.input(Side::Ours, Input::Start);
-    loop {
-        publish(&peer.board, &peer.status);
-        let due = [&peer.ours, &peer.theirs].iter().filter_map(|side| side.fsm.next()).min();
-        tokio::select! {
-            biased;
-            order = orders.recv() => match order {
-                Some(order) => if !peer.order(order) { break },
-                None => break,
-            },
-            Some(Heard { link, input }) = heard.recv() => peer.heard(link, input),
-            Some(outcome) = dials.recv() => peer.dialed(outcome),
-            () = until(due) => {
-                peer.input(Side::Ours, Input::Time);
-                peer.input(Side::Theirs, Input::Time);
-            }
-        }
-    }
-    publish(&peer.board, &peer.status);
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-impl Connection {
-    fn new(terms: Terms) -> Self {
-        Self { fsm: Fsm::new(terms), link: None, dialing: None, received: 0, received_at_up: 0 }
-    }
-}
-
-fn terms(neighbor: &Neighbor) -> Terms {
-    let &Neighbor { passive, hold_time, connect_retry, local_as, peer_as, router_id, .. } =
-        neighbor;
-    Terms { passive, hold_time, connect_retry, local_as, peer_as, router_id }
+    process: Process,
+    board: Arc<Board>,
+    orders: watch::Receiver<Order>,
+    incoming: mpsc::Receiver<TcpStream>,
+    links: Vec<Link>,
+    connecting: Option<Connecting>,
+    /// Connections that say their last words.
+    closing: JoinSet<()>,
+    pauses: Backoff,
+    counters: Counters,
+    established: u64,
+    dropped: u64,
+    why: Option<Why>,
+    /// How often in a row the hold timer was the reason.
+    silences: u32,
+    shown: (SessionState, Duration),
+    announced: Arc<[Route]>,
+    withheld: usize,
 }
 
 impl Peer {
-    fn new(
+    pub(crate) fn new(
+        id: PeerId,
         neighbor: Arc<Neighbor>,
-        restart: Restart,
-        board: Board,
-        hear: mpsc::Sender<Heard>,
-        dialed: mpsc::Sender<std::io::Result<TcpStream>>,
+        process: Process,
+        board: Arc<Board>,
+        orders: watch::Receiver<Order>,
+        incoming: mpsc::Receiver<TcpStream>,
     ) -> Self {
-        let terms = terms(&neighbor);
+        let mut random = fastrand::Rng::new();
+        let own = Link::own(Arc::clone(&neighbor), random.fork());
         Self {
-            status: SessionStatus::new(&neighbor),
-            ours: Connection::new(terms),
-            theirs: Connection::new(Terms { passive: true, ..terms }),
-            neighbor,
+            id,
+            process,
             board,
-            up: None,
-            wanted: BTreeMap::new(),
-            sent: BTreeMap::new(),
-            settled: false,
-            complete: false,
-            restart,
-            next_link: 0,
-            hear,
-            dialed,
-            silent: 0,
+            orders,
+            incoming,
+            links: vec![own],
+            connecting: None,
+            closing: JoinSet::new(),
+            pauses: Backoff::new(neighbor.connect_retry, random),
+            counters: Counters::default(),
+            established: 0,
+            dropped: 0,
+            why: None,
+            silences: 0,
+            shown: (SessionState::Idle, boottime()),
+            announced: [].into(),
+            withheld: 0,
+            neighbor,
         }
     }
 
-    fn side(&mut self, side: Side) -> &mut Connection {
-        match side {
-            Side::Ours => &mut self.ours,
-            Side::Theirs => &mut self.theirs,
+    /// Runs until it is ordered to end, or nobody is left who could.
+    pub(crate) async fn run(mut self) {
+        self.feed(OWN, Input::Start);
+        loop {
+            let order = self.orders.borrow_and_update().clone();
+            match order {
+                Order::Serve { generation, routes, settled } => {
+                    self.tell(generation, &routes, settled);
+                }
+                Order::End(ending) => return self.end(ending).await,
+            }
+            self.tidy();
+            self.show();
+
+            let next = self.next_expiry();
+            tokio::select! {
+                biased;
+                changed = self.orders.changed() => if changed.is_err() {
+                    return self.end(Ending::Silent).await;
+                },
+                () = until(next) => self.expire(),
+                Some(stream) = self.incoming.recv() => self.accept(stream),
+                connected = attempt(&mut self.connecting) => self.connected(connected),
+                index = ready(&self.links) => self.serve(index),
+                Some(_) = self.closing.join_next(), if !self.closing.is_empty() => {}
+            }
         }
     }
 
-    /// Does what is wanted; whether it goes on after that.
-    fn order(&mut self, order: Order) -> bool {
-        match order {
-            Order::Routes { routes, settled } => {
-                let route = |route: &Route| (route.prefix, route.attributes.clone());
-                self.wanted = routes.iter().map(route).collect();
-                self.settled |= settled;
-                self.advertise();
+    /// Gives a link's machine what happened, and does what comes of it.
+    fn feed(&mut self, index: usize, input: Input) {
+        let before = self.links[index].fsm.state();
+        let outputs = self.links[index].fsm.handle(input, Instant::now(), &mut self.pauses);
+        let after = self.links[index].fsm.state();
+        if before != after {
+            let direction = self.links[index].direction;
+            debug!(neighbor = self.neighbor.name, ?direction, "{before} -> {after}");
+        }
+        for output in outputs {
+            match output {
+                Output::Connect => {
+                    let neighbor = Arc::clone(&self.neighbor);
+                    self.connecting =
+                        Some(Box::pin(async move { socket::connect(&neighbor).await }));
+                }
+                Output::SendOpen => {
+                    let Process { restarted, forwarding } = self.process;
+                    let offer = Offer { neighbor: &self.neighbor, restarted, forwarding };
+                    let bytes = offer.encode();
+                    self.send(index, &bytes);
+                }
+                Output::SendKeepalive => self.send(index, &keepalive()),
+                Output::Notify(notification) => {
+                    self.counters.notifications_out += 1;
+                    self.send(index, &notification.encode());
+                }
+                Output::Disconnect => {
+                    if let Some(session) = self.links[index].session.take() {
+                        self.closing.spawn(session.close());
+                    } else if index == OWN {
+                        self.connecting = None;
+                    }
+                }
+                Output::Refresh(families) => {
+                    if let Some(rib) = &mut self.links[index].rib {
+                        rib.refresh(families);
+                    }
+                }
+                Output::Up(agreed) => self.up(index, &agreed),
+                Output::Down(why) => self.down(index, why),
             }
-            Order::Accepted(stream) => self.accept(stream),
-            Order::Flush(done) => match self.up.and_then(|up| self.side(up).link.as_ref()) {
-                Some(link) => link.flush(done),
-                None => _ = done.send(()),
-            },
-            Order::Leave(fault) => {
-                self.wanted.clear();
-                self.advertise();
-                self.input(Side::Ours, Input::Stop(fault.clone()));
-                self.input(Side::Theirs, Input::Stop(fault));
-                return false;
+        }
+    }
+
+    /// Queues a message, and writes it if the kernel takes it.
+    fn send(&mut self, index: usize, message: &[u8]) {
+        let now = Instant::now();
+        if let Some(session) = &mut self.links[index].session {
+            session.send(message, now);
+            self.counters.messages_out += 1;
+            // An error shows again when the socket is read.
+            let _ = session.flush(now);
+        }
+    }
+
+    fn up(&mut self, index: usize, agreed: &Agreed) {
+        let Agreed { id, hold_time, families, .. } = *agreed;
+        info!(neighbor = self.neighbor.name, %id, ?hold_time, %families, "session is up");
+        let encoder = Encoder::new(
+            &self.neighbor,
+            agreed.families,
+            agreed.four_octet_as,
+            agreed.extended_next_hop,
+        );
+        self.links[index].begin(AdjRibOut::new(encoder));
+        self.established += 1;
+        self.why = None;
+        // A second connection stays until its OPEN says which of both it should be.
+        if index != OWN && self.links[OWN].session.is_none() {
+            self.feed(OWN, Input::Dump);
+        }
+    }
+
+    fn down(&mut self, index: usize, why: Why) {
+        let link = &mut self.links[index];
+        let established = link.rib.take().is_some();
+        self.silences = match why {
+            Why::HoldTimer { .. } => self.silences.saturating_add(1),
+            Why::ConnectTimeout { .. }
+            | Why::Connect(_)
+            | Why::Closed
+            | Why::Lost(_)
+            | Why::SendHoldTimer
+            | Why::Notified(_)
+            | Why::Refused(_)
+            | Why::Malformed(_)
+            | Why::Unexpected { .. }
+            | Why::Replaced
+            | Why::Collision
+            | Why::Stopped => 0,
+        };
+        let name = &self.neighbor.name;
+        if established {
+            self.dropped += 1;
+            warn!(neighbor = name, %why, "session is down");
+        } else if self.why.as_ref() != Some(&why) {
+            info!(neighbor = name, %why, "no session");
+        } else {
+            debug!(neighbor = name, %why, "no session, as before");
+        }
+        // What a session that is up says of others is none of anybody's business.
+        if self.links.iter().all(|link| link.rib.is_none()) {
+            self.why = Some(why);
+        }
+    }
+
+    /// Drops links that have ended, and lets the own one go on once no other is left.
+    fn tidy(&mut self) {
+        let mut index = 0;
+        self.links.retain(|link| {
+            index += 1;
+            index == OWN + 1 || link.session.is_some()
+        });
+        let own = &self.links[OWN].fsm;
+        if self.links.len() == 1 && own.state() == SessionState::Idle && own.next_expiry().is_none()
+        {
+            self.feed(OWN, Input::Resume);
+        }
+    }
+
+    fn next_expiry(&self) -> Option<Instant> {
+        self.links.iter().filter_map(Link::next_expiry).min()
+    }
+
+    fn expire(&mut self) {
+        for index in 0..self.links.len() {
+            // A process that was held up reads what has come meanwhile before it complains of silence.
+            let now = Instant::now();
+            if matches!(self.links[index].fsm.expired(now), Some(Input::HoldExpires)) {
+                self.serve(index);
             }
-            Order::Stay => {
-                self.ours.link = None;
-                self.theirs.link = None;
-                return false;
+            while let Some(input) = self.links[index].fsm.expired(Instant::now()) {
+                self.feed(index, input);
+            }
+            if self.links[index].is_stalled(Instant::now()) {
+                self.feed(index, Input::SendHoldExpires);
+            }
+        }
+    }
+
+    /// Takes a connection that the neighbor opened.
+    fn accept(&mut self, stream: TcpStream) {
+        if let Err(error) = socket::adopt(&stream, &self.neighbor) {
+            warn!(neighbor = self.neighbor.name, %error, "connection cannot be taken");
+            return;
+        }
+        let sessions = |links: &[Link]| links.iter().filter(|l| l.session.is_some()).count();
+        if sessions(&self.links) >= MAX_SESSIONS {
+            // One of theirs that never got to an OPEN is one that they have given up.
+            let stale = |link: &Link| {
+                link.direction == Direction::Incoming && link.fsm.state() == SessionState::OpenSent
+            };
+            let Some(index) = self.links.iter().position(stale) else {
+                debug!(neighbor = self.neighbor.name, "a third connection is refused");
+                return;
+            };
+            self.feed(index, Input::Dump);
+            self.tidy();
+        }
+        let mut link = Link::accepted(Arc::clone(&self.neighbor), fastrand::Rng::new());
+        link.session = Some(Session::new(stream, Instant::now()));
+        self.links.push(link);
+        let index = self.links.len() - 1;
+        self.feed(index, Input::Start);
+        self.feed(index, Input::Connected);
+    }
+
+    /// What came of the attempt to connect.
+    fn connected(&mut self, connected: io::Result<TcpStream>) {
+        self.connecting = None;
+        match connected {
+            Ok(stream) => {
+                let now = Instant::now();
+                (self.links[OWN].session, self.links[OWN].opened) =
+                    (Some(Session::new(stream, now)), now);
+                self.feed(OWN, Input::Connected);
+            }
+            Err(error) => {
+                let why = if error.kind() == io::ErrorKind::TimedOut {
+                    Why::ConnectTimeout { password: self.neighbor.password.is_some() }
+                } else {
+                    Why::Connect(plain(&error))
+                };
+                self.feed(OWN, Input::ConnectionFailed(why));
+            }
+        }
+    }
+
+    /// Writes what waits and reads what has come.
+    fn serve(&mut self, index: usize) {
+        let Some(session) = &mut self.links[index].session else { return };
+        let result = session.read();
+        let flushed = session.flush(Instant::now());
+        self.take_messages(index);
+        // Their last words come before the end that they announce.
+        let why = match (result, flushed) {
+            (Ok(true), Ok(())) => return,
+            (Ok(false), _) => Why::Closed,
+            (Err(error), _) | (_, Err(error)) => Why::Lost(plain(&error)),
+        };
+        if self.links[index].session.is_some() {
+            self.feed(index, Input::ConnectionFailed(why));
+        }
+    }
+
+    /// Looks at each message that was read, until the connection has ended.
+    fn take_messages(&mut self, index: usize) {
+        while let Some(session) = &mut self.links[index].session {
+            match session.next_message() {
+                Ok(Some(message)) => {
+                    self.count(&message);
+                    self.take(index, message);
+                }
+                Ok(None) => return,
+                Err(malformed) => self.feed(index, Input::Malformed(malformed)),
+            }
+        }
+    }
+
+    fn take(&mut self, index: usize, message: Message) {
+        if self.links[index].fsm.state() == SessionState::OpenSent
+            && let Some(agreed) = self.links[index].fsm.check(&message)
+            && !self.settle(index, &agreed)
+        {
+            return;
+        }
+        self.feed(index, Input::Received(message));
+    }
+
+    /// Settles collisions of a connection on which an acceptable OPEN has come. Whether it stays.
+    fn settle(&mut self, index: usize, agreed: &Agreed) -> bool {
+        let ours = Rank { id: self.neighbor.router_id, asn: self.neighbor.local_as };
+        let theirs = Rank { id: agreed.id, asn: agreed.asn };
+        for other in (0..self.links.len()).filter(|&other| other != index) {
+            match collision::settle(
+                self.links[index].direction,
+                self.links[other].as_other(self.links[index].opened),
+                ours,
+                theirs,
+            ) {
+                Verdict::Both => {}
+                Verdict::CloseNew => {
+                    self.feed(index, Input::Dump);
+                    return false;
+                }
+                Verdict::CloseOther => self.feed(other, Input::Dump),
+                Verdict::Replace => {
+                    // Nobody is left at the other end who could read.
+                    self.links[other].session = None;
+                    self.feed(other, Input::ConnectionFailed(Why::Replaced));
+                }
             }
         }
         true
     }
 
-    fn accept(&mut self, stream: TcpStream) {
-        let established = self.up.map(|up| self.side(up).fsm.open().cloned());
-        // A router that was restarted knows nothing of the session that is still up here: what was
-        // agreed of graceful restart lets its new one replace it (RFC 4724, 4.2).
-        let refused = established.is_some_and(|open| !open.is_some_and(|o| o.graceful_restart));
-        if refused || self.theirs.fsm.state() != State::Idle && self.up != Some(Side::Theirs) {
-            let link = self.link(stream);
-            // Whatever becomes of it, the connection ends here.
-            let _ = link.send(Fault::REJECTED.message());
-            return;
+    fn count(&mut self, message: &Message) {
+        self.counters.messages_in += 1;
+        match message {
+            Message::Update => self.counters.updates_in += 1,
+            Message::Notification(_) => self.counters.notifications_in += 1,
+            Message::Open(_) | Message::Keepalive | Message::RouteRefresh(_) => {}
         }
-        if let Err(error) = socket::accepted(&stream, &self.neighbor) {
-            tracing::warn!(router = self.neighbor.name, %error, "a connection was refused");
-            return;
-        }
-        if self.up == Some(Side::Theirs) {
-            // Both are of the router's making: the one that is up makes room as if it were ours.
-            mem::swap(&mut self.ours, &mut self.theirs);
-            self.up = Some(Side::Ours);
-            let terms = terms(&self.neighbor);
-            self.ours.fsm.set_terms(terms);
-            self.theirs = Connection::new(Terms { passive: true, ..terms });
-        }
-        self.input(Side::Theirs, Input::Start);
-        self.theirs.link = Some(self.link(stream));
-        self.input(Side::Theirs, Input::Connected);
     }
 
-    fn link(&mut self, stream: TcpStream) -> Link {
-        self.next_link += 1;
-        Link::new(self.next_link, stream, self.neighbor.hold_time, self.hear.clone())
-    }
-
-    fn dialed(&mut self, outcome: std::io::Result<TcpStream>) {
-        self.ours.dialing = None;
-        if self.ours.fsm.state() != State::Connect {
-            return;
-        }
-        match outcome {
-            Ok(stream) => {
-                self.ours.link = Some(self.link(stream));
-                self.input(Side::Ours, Input::Connected);
+    /// Brings established sessions up to date.
+    fn tell(&mut self, generation: u64, routes: &[Route], settled: bool) {
+        for index in 0..self.links.len() {
+            let link = &mut self.links[index];
+            if !link.outdated(generation) {
+                continue;
             }
-            Err(error) => self.input(Side::Ours, Input::Closed(error.to_string())),
-        }
-    }
-
-    fn heard(&mut self, link: u64, input: Input) {
-        let is = |side: &Connection| side.link.as_ref().is_some_and(|own| own.id == link);
-        let side = match (is(&self.ours), is(&self.theirs)) {
-            (true, _) => Side::Ours,
-            (_, true) => Side::Theirs,
-            // Of a connection that was given up in between.
-            (false, false) => return,
-        };
-        if let Input::Received(received) = &input {
-            self.status.messages_in += 1;
-            self.status.updates_in += u64::from(*received == Received::Update);
-            let is_notification = matches!(received, Received::Notification { .. });
-            self.status.notifications_in += u64::from(is_notification);
-            self.side(side).received += 1;
-        }
-        self.input(side, input);
-    }
-
-    fn input(&mut self, side: Side, input: Input) {
-        let outputs = self.side(side).fsm.handle(input, Instant::now());
-        for output in outputs {
-            self.output(side, output);
-        }
-        self.show();
-    }
-
-    fn output(&mut self, side: Side, output: Output) {
-        match output {
-            Output::Dial => self.dial(),
-            Output::Hangup => {
-                let connection = self.side(side);
-                connection.link = None;
-                if let Some(dialing) = connection.dialing.take() {
-                    dialing.abort();
+            let (Some(rib), Some(session)) = (&mut link.rib, &link.session) else { continue };
+            if !session.is_flushed() {
+                continue;
+            }
+            let changes = rib.change_to(routes);
+            link.told = Some(generation);
+            if !changes.updates.is_empty() {
+                self.announced = rib.routes();
+            }
+            self.withheld = changes.withheld;
+            let mut updates = changes.updates;
+            if settled && !link.end_of_rib {
+                link.end_of_rib = true;
+                // From now on a loss of this session is no part of the restart any more.
+                self.process.restarted = false;
+                let agreed = link.fsm.agreed();
+                if let Some(agreed) = agreed.filter(|agreed| agreed.end_of_rib) {
+                    updates.extend(Encoder::end_of_rib(agreed.families));
                 }
             }
-            Output::SendOpen => {
-                let open = message::open(&self.neighbor, self.restart);
-                self.send(side, open);
-            }
-            Output::SendKeepalive => self.send(side, message::keepalive()),
-            Output::SendNotification(fault) => {
-                self.status.notifications_out += 1;
-                self.send(side, fault.message());
-            }
-            Output::Opened(open) => self.opened(side, &open),
-            Output::Up => self.came_up(side),
-            Output::Down(why) => self.went_down(side, why),
-            Output::Refresh(Received::Refresh(Some(family))) => self.refresh(family),
-            Output::Refresh(_) => {}
+            self.send_updates(index, &updates);
+        }
+        let behind = |link: &Link| {
+            link.rib.is_some()
+                && (link.outdated(generation)
+                    || link.session.as_ref().is_some_and(|session| !session.is_flushed()))
+        };
+        if !self.links.iter().any(behind) {
+            self.board.set_flushed(&self.id, generation);
         }
     }
 
-    fn send(&mut self, side: Side, message: Vec<u8>) {
-        self.status.messages_out += 1;
-        let Some(link) = &self.side(side).link else { return };
-        if let Err(fault) = link.send(message) {
-            self.input(side, Input::Malformed(fault));
+    fn send_updates(&mut self, index: usize, updates: &[Vec<u8>]) {
+        if !updates.is_empty() {
+            self.counters.messages_out += updates.len() as u64 - 1;
+            self.counters.updates_out += updates.len() as u64;
+            self.send(index, &updates.concat());
         }
     }
 
-    fn dial(&mut self) {
-        let (neighbor, dialed) = (self.neighbor.clone(), self.dialed.clone());
-        let dialing = tokio::spawn(async move {
-            let stream = async {
-                let (socket, to) = socket::dialing(&neighbor)?;
-                socket.connect(to).await
-            };
-            let _ = dialed.send(stream.await).await;
-        });
-        self.ours.dialing = Some(dialing.abort_handle());
-    }
-
-    /// The router's OPEN is good: which connection goes on?
-    fn opened(&mut self, side: Side, open: &Open) {
-        let other = match side {
-            Side::Ours => Side::Theirs,
-            Side::Theirs => Side::Ours,
-        };
-        let ends = collision::Ends {
-            own: (self.neighbor.router_id, self.neighbor.local_as),
-            peer: (open.id, self.neighbor.peer_as),
-        };
-        match collision::survivor(side, self.side(other).fsm.state(), ends) {
-            Survivor::This => {}
-            Survivor::ThisAfterRestart => {
-                // The router does not know the old one any more: nothing is said over it.
-                self.side(other).link = None;
-                self.input(other, Input::Closed("the router was restarted".into()));
-            }
-            Survivor::ThisOverOther => self.input(other, Input::Stop(Fault::COLLISION)),
-            Survivor::Other => {
-                self.input(side, Input::Stop(Fault::COLLISION));
-                return;
+    async fn end(mut self, ending: Ending) {
+        self.board.set_status(&self.id, None);
+        for index in 0..self.links.len() {
+            match ending {
+                Ending::Silent => self.links[index].session = None,
+                Ending::Withdraw(subcode) => {
+                    if let Some(rib) = &mut self.links[index].rib {
+                        let withdrawals = rib.change_to(&[]).updates;
+                        self.send_updates(index, &withdrawals);
+                    }
+                    self.feed(index, Input::Stop(Notification::cease(subcode)));
+                }
+                Ending::Cease(subcode) => {
+                    self.feed(index, Input::Stop(Notification::cease(subcode)));
+                }
             }
         }
-        self.input(side, Input::Keep);
+        match ending {
+            Ending::Silent => self.closing.abort_all(),
+            Ending::Withdraw(_) | Ending::Cease(_) => {}
+        }
+        while self.closing.join_next().await.is_some() {}
     }
 
-    fn came_up(&mut self, side: Side) {
-        let other = if side == Side::Ours { Side::Theirs } else { Side::Ours };
-        self.up = Some(side);
-        // It rests until this one has ended, even if it only waits for its next try.
-        self.input(other, Input::Stop(Fault::COLLISION));
-        let connection = self.side(side);
-        connection.received_at_up = connection.received;
-        self.status.established += 1;
-        self.status.why = None;
-        self.sent.clear();
-        self.complete = false;
-        tracing::info!(router = self.neighbor.name, address = %self.neighbor.address, "BGP session is up");
-        self.show();
-        self.advertise();
-    }
-
-    fn went_down(&mut self, side: Side, why: String) {
-        let was_up = self.up == Some(side);
-        let why = self.hint(side, was_up, why);
-        if was_up {
-            self.up = None;
-            self.status.dropped += 1;
-            self.sent.clear();
-            self.complete = false;
-            tracing::warn!(
-                router = self.neighbor.name, address = %self.neighbor.address, why, "BGP session is down"
-            );
-        }
-        if self.up.is_none() {
-            self.status.why = Some(why);
-        }
-        if side == Side::Theirs {
-            // The next one is a new one. Our side rested while this one was ahead.
-            self.theirs = Connection::new(Terms { passive: true, ..terms(&self.neighbor) });
-            if self.up.is_none() {
-                self.input(Side::Ours, Input::Start);
-            }
-        }
-    }
-
-    /// What an operator should look at.
-    fn hint(&mut self, side: Side, was_up: bool, why: String) -> String {
-        let signed = self.neighbor.password.is_some();
-        let unanswered = why.contains("took too long") || why.contains("timed out");
-        if signed && unanswered && !was_up {
-            return format!("{why}: does the password match?");
-        }
-        let connection = self.side(side);
-        let mute = connection.received == connection.received_at_up;
-        let silent = was_up && mute && why == Fault::HOLD_TIMER.to_string();
-        self.silent = if silent { self.silent + 1 } else { 0 };
-        if self.silent > 1 && !self.neighbor.ttl_security {
-            return format!("{why}, and nothing ever comes: does the router have TTL security?");
-        }
-        why
-    }
-
-    fn style(&self) -> Option<(Side, bool, Families)> {
-        let up = self.up?;
-        let fsm = match up {
-            Side::Ours => &self.ours.fsm,
-            Side::Theirs => &self.theirs.fsm,
-        };
-        let open = fsm.open()?;
-        let Families { ipv4, ipv6 } = self.neighbor.families;
-        let families = Families { ipv4: ipv4 && open.ipv4, ipv6: ipv6 && open.ipv6 };
-        let over_v6 = self.neighbor.extended_next_hop && open.extended_next_hop;
-        // Where both can be had, the next hop is of the session's own family.
-        let over_v6 = over_v6 && self.neighbor.address.is_ipv6();
-        Some((up, over_v6, families))
-    }
-
-    /// Sends the difference between what the router has and what it shall have, withdrawals first; and
-    /// that this was all, once it is.
-    fn advertise(&mut self) {
-        let Some((up, over_v6, families)) = self.style() else { return };
-        let neighbor = self.neighbor.clone();
-        let style = Style { neighbor: &neighbor, over_v6 };
-        let speaks = |prefix: &IpNet| match prefix {
-            IpNet::V4(_) => families.ipv4,
-            IpNet::V6(_) => families.ipv6,
-        };
-        let sendable = |prefix: &IpNet| speaks(prefix) && style.can(prefix);
-        let gone: Vec<IpNet> =
-            self.sent.keys().filter(|prefix| !self.wanted.contains_key(prefix)).copied().collect();
-        let news: Vec<Route> = self
-            .wanted
-            .iter()
-            .filter(|(prefix, attributes)| {
-                sendable(prefix) && self.sent.get(prefix) != Some(attributes)
-            })
-            .map(|(&prefix, attributes)| Route { prefix, attributes: attributes.clone() })
-            .collect();
-        let mut updates = style.withdraw(&gone);
-        updates.extend(style.announce(news.iter()));
-        for prefix in &gone {
-            self.sent.remove(prefix);
-        }
-        self.sent.extend(news.into_iter().map(|route| (route.prefix, route.attributes)));
-        if self.settled && !mem::replace(&mut self.complete, self.settled) {
-            updates.extend(message::end_of_rib(families));
-            // From here on this is an ordinary process, whose forwarder is at work.
-            self.restart = Restart { restarted: false, preserved: true };
-        }
-        self.status.updates_out += updates.len() as u64;
-        for update in updates {
-            self.send(up, update);
-        }
-        self.show();
-    }
-
-    /// Everything again, of a family (RFC 2918).
-    fn refresh(&mut self, family: AddressType) {
-        let v6 = match family {
-            AddressType::Ipv4Unicast => false,
-            AddressType::Ipv6Unicast => true,
-            _ => return,
-        };
-        self.sent.retain(|prefix, _| matches!(prefix, IpNet::V6(_)) != v6);
-        self.advertise();
-    }
-
-    /// Brings the status up to date.
+    /// Writes the status down.
     fn show(&mut self) {
-        let furthest = self.ours.fsm.state().max(self.theirs.fsm.state());
-        self.status.turn(furthest);
-        let ahead = if self.theirs.fsm.state() > self.ours.fsm.state() {
-            &self.theirs.fsm
-        } else {
-            &self.ours.fsm
+        let furthest = self.links.iter().max_by_key(|link| link.fsm.state());
+        let link = furthest.expect("the own link is always there");
+        let state = link.fsm.state();
+        if self.shown.0 != state {
+            self.shown = (state, boottime());
+        }
+        if link.rib.is_none() && !self.announced.is_empty() {
+            self.announced = [].into();
+        }
+        let agreed = link.fsm.agreed();
+        let established = state == SessionState::Established;
+        let status = SessionStatus {
+            neighbor: self.neighbor.name.clone(),
+            address: self.neighbor.address,
+            state,
+            since: self.shown.1,
+            why: if established { None } else { self.why() },
+            peer_as: self.neighbor.peer_as,
+            peer_id: agreed.map(|agreed| agreed.id).filter(|id| *id != Ipv4Addr::UNSPECIFIED),
+            hold_time: agreed.map(|agreed| agreed.hold_time),
+            keepalive_time: agreed.map(Agreed::keepalive_time),
+            families: agreed.map(|agreed| agreed.families).unwrap_or_default(),
+            graceful_restart: agreed.is_some_and(|agreed| agreed.graceful_restart),
+            route_refresh: agreed.is_some_and(|agreed| agreed.route_refresh),
+            extended_next_hop: agreed.is_some_and(|agreed| agreed.extended_next_hop),
+            established: self.established,
+            dropped: self.dropped,
+            counters: self.counters,
+            announced: Arc::clone(&self.announced),
+            withheld: if established { self.withheld } else { 0 },
         };
-        let agreed = ahead.agreed();
-        self.status.hold_time = agreed.map(|(hold, _)| hold);
-        self.status.keepalive = agreed.map(|(_, keepalive)| keepalive);
-        if let Some(open) = ahead.open() {
-            self.status.peer_id = Some(open.id);
-            self.status.graceful_restart =
-                open.graceful_restart && !self.neighbor.restart_time.is_zero();
+        self.board.set_status(&self.id, Some(status));
+    }
+
+    fn why(&self) -> Option<String> {
+        let why = self.why.as_ref()?;
+        // Their packets come and ours do not arrive: a router with TTL security drops them unseen.
+        if self.silences >= 2 && !self.neighbor.ttl_security {
+            return Some(format!("{why}, again and again: does the router want TTL security?"));
         }
-        if let Some((_, over_v6, families)) = self.style() {
-            self.status.families = families;
-            self.status.extended_next_hop = over_v6;
-        }
-        let same = self.status.announced.len() == self.sent.len()
-            && self.status.announced.iter().zip(&self.sent).all(|(route, (prefix, attributes))| {
-                route.prefix == *prefix && route.attributes == *attributes
-            });
-        if !same {
-            let route = |(&prefix, attributes): (&IpNet, &Arc<Attributes>)| Route {
-                prefix,
-                attributes: attributes.clone(),
-            };
-            self.status.announced = self.sent.iter().map(route).collect();
-        }
+        Some(why.to_string())
     }
 }
 
-/// How long the whole of a neighbor's end may take.
-pub(crate) const END: Duration = Duration::from_secs(2);
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.board.leave(&self.id);
+    }
+}
+
+/// CLOCK_BOOTTIME, which counts suspension.
+fn boottime() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has this clock since 2.6.39").into()
+}
+
+/// An error of the system without its number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string().to_lowercase();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => pending().await,
+    }
+}
+
+async fn attempt(connecting: &mut Option<Connecting>) -> io::Result<TcpStream> {
+    match connecting {
+        Some(connecting) => connecting.await,
+        None => pending().await,
+    }
+}
+
+/// The link that has something to read or room to write.
+async fn ready(links: &[Link]) -> usize {
+    poll_fn(|context| {
+        for (index, link) in links.iter().enumerate() {
+            if link.session.as_ref().is_some_and(|s| s.poll_ready(context).is_ready()) {
+                return Poll::Ready(index);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,51 +1,97 @@
-//! How the sessions are.
+//! What is to be seen of a session.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-use tokio::sync::watch;
+use crate::settings::{Families, Route};
 
-use crate::fsm::State;
-use crate::settings::{Families, Neighbor, Route};
+/// How far a session has come (RFC 4271 8.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SessionState {
+    /// Pauses after a failure.
+    Idle,
+    /// Tries to connect.
+    Connect,
+    /// Waits for the neighbor to connect, or for the next attempt.
+    Active,
+    /// Connected; the neighbor's OPEN has not come.
+    OpenSent,
+    /// Waits for the neighbor to accept our OPEN.
+    OpenConfirm,
+    /// The session is there.
+    Established,
+}
 
-/// A session.
+impl SessionState {
+    /// All of them, from the first to the last.
+    pub const ALL: [Self; 6] = [
+        Self::Idle,
+        Self::Connect,
+        Self::Active,
+        Self::OpenSent,
+        Self::OpenConfirm,
+        Self::Established,
+    ];
+}
+
+impl fmt::Display for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The RFC writes them like this, too.
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What a session with one neighbor has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionStatus {
-    /// The router's name.
-    pub name: String,
-    /// Its end.
+    /// The neighbor's name.
+    pub neighbor: String,
+    /// Its address.
     pub address: IpAddr,
-    /// Its autonomous system.
-    pub peer_as: u32,
-    /// State of the connection that is furthest.
-    pub state: State,
-    /// Milliseconds of CLOCK_BOOTTIME when that state began.
-    pub since_ms: u64,
-    /// Why it is not up, or why it last was not.
+    /// How far it has come; of two connections, the one that has come further.
+    pub state: SessionState,
+    /// Since when it is in this state: CLOCK_BOOTTIME.
+    pub since: Duration,
+    /// Why it is not established, as far as is known.
     pub why: Option<String>,
-    /// The router's BGP identifier.
+    /// The neighbor's AS, as configured.
+    pub peer_as: u32,
+    /// The neighbor's BGP identifier, once its OPEN has come.
     pub peer_id: Option<Ipv4Addr>,
-    /// As agreed: zero is for ever.
+    /// Hold time that both agreed on; zero if there are no keepalives. Nothing before that.
     pub hold_time: Option<Duration>,
-    /// As agreed.
-    pub keepalive: Option<Duration>,
-    /// Whose routes both speak of.
+    /// Time between keepalives, before jitter.
+    pub keepalive_time: Option<Duration>,
+    /// Families that both offered.
     pub families: Families,
-    /// Whether the router keeps routes through a restart of this node.
+    /// Both offered graceful restart.
     pub graceful_restart: bool,
-    /// Whether IPv4 routes have an IPv6 next hop.
+    /// The neighbor may ask for all routes again.
+    pub route_refresh: bool,
+    /// Both know IPv6 next hops of IPv4 prefixes (RFC 8950).
     pub extended_next_hop: bool,
-    /// Times that it came up.
+    /// How often it was established.
     pub established: u64,
-    /// Times that it went down again.
+    /// How often it was lost after that.
     pub dropped: u64,
-    /// Messages received.
+    /// Messages since the neighbor is configured.
+    pub counters: Counters,
+    /// What the neighbor was told and has not been told otherwise.
+    pub announced: Arc<[Route]>,
+    /// How many of the wanted routes cannot be told: not of an agreed family, or without a next hop.
+    pub withheld: usize,
+}
+
+/// Messages of a neighbor, over all its sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// All messages received.
     pub messages_in: u64,
-    /// Messages sent.
+    /// All messages sent.
     pub messages_out: u64,
-    /// UPDATEs received, and not looked into.
+    /// UPDATEs received.
     pub updates_in: u64,
     /// UPDATEs sent.
     pub updates_out: u64,
@@ -53,62 +99,4 @@ pub struct SessionStatus {
     pub notifications_in: u64,
     /// NOTIFICATIONs sent.
     pub notifications_out: u64,
-    /// What the router was sent, in the order of prefixes.
-    pub announced: Arc<[Route]>,
-}
-
-impl SessionStatus {
-    pub(crate) fn new(neighbor: &Neighbor) -> Self {
-        Self {
-            name: neighbor.name.clone(),
-            address: neighbor.address,
-            peer_as: neighbor.peer_as,
-            state: State::Idle,
-            since_ms: now_ms(),
-            why: None,
-            peer_id: None,
-            hold_time: None,
-            keepalive: None,
-            families: Families::default(),
-            graceful_restart: false,
-            extended_next_hop: false,
-            established: 0,
-            dropped: 0,
-            messages_in: 0,
-            messages_out: 0,
-            updates_in: 0,
-            updates_out: 0,
-            notifications_in: 0,
-            notifications_out: 0,
-            announced: Arc::default(),
-        }
-    }
-
-    pub(crate) fn turn(&mut self, state: State) {
-        if self.state != state {
-            self.state = state;
-            self.since_ms = now_ms();
-        }
-    }
-}
-
-/// Where each session puts its own.
-pub(crate) type Board = watch::Sender<Arc<Vec<SessionStatus>>>;
-
-/// Puts a session's status where all can see it.
-pub(crate) fn publish(board: &Board, status: &SessionStatus) {
-    board.send_if_modified(|all| {
-        match all.iter().position(|one| one.address == status.address) {
-            Some(place) if all[place] == *status => return false,
-            Some(place) => Arc::make_mut(all)[place] = status.clone(),
-            None => Arc::make_mut(all).push(status.clone()),
-        }
-        true
-    });
-}
-
-fn now_ms() -> u64 {
-    let now: Duration =
-        clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has this clock since 2.6.39").into();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

@@ -96,9 +96,9 @@ impl Routes {
     }
 
     /// Ends all sessions without a word: routers that were asked to keep the routes.
-    pub(super) async fn stay(&mut self) {
+    pub(super) fn stay(&mut self) {
         if let Some(speaker) = self.speaker.take() {
-            speaker.stay().await;
+            speaker.stay();
         }
     }
 }
@@ -155,7 +155,7 @@ impl Steer {
             listen: listen.map(|&address| SocketAddr::new(address, bgp.port)).collect(),
             // A dataplane that has something went on forwarding while there was no control.
             restarted: self.dataplane.resumed,
-            preserved: self.dataplane.resumed,
+            forwarding: self.dataplane.resumed,
         };
         match Speaker::start(start) {
             Ok(speaker) => {

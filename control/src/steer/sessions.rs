@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use admin::{KeptBack, RouteStatus, RouterStatus, SessionStatus};
-use bgp::{Attributes, Route, State};
+use bgp::{Attributes, Route, SessionState};
 
 use super::Steer;
 use crate::announce::Told;
@@ -49,7 +49,7 @@ impl Steer {
             return SessionStatus {
                 address,
                 peer_as,
-                state: format!("{:?}", State::Idle),
+                state: format!("{:?}", SessionState::Idle),
                 up: false,
                 since_ms: 0,
                 why: Some(self.why_not(address)),
@@ -72,19 +72,19 @@ impl Steer {
             address,
             peer_as,
             state: format!("{:?}", found.state),
-            up: found.state == State::Established,
-            since_ms: millis(boot()).saturating_sub(found.since_ms),
+            up: found.state == SessionState::Established,
+            since_ms: millis(boot().saturating_sub(found.since)),
             why: found.why.clone(),
             hold_time_s: found.hold_time.map(|time| time.as_secs()),
-            keepalive_s: found.keepalive.map(|time| time.as_secs()),
+            keepalive_s: found.keepalive_time.map(|time| time.as_secs()),
             router_id: found.peer_id.map(|id| id.to_string()),
             graceful_restart: found.graceful_restart,
             established: found.established,
             dropped: found.dropped,
-            messages_in: found.messages_in,
-            messages_out: found.messages_out,
-            notifications_in: found.notifications_in,
-            notifications_out: found.notifications_out,
+            messages_in: found.counters.messages_in,
+            messages_out: found.counters.messages_out,
+            notifications_in: found.counters.notifications_in,
+            notifications_out: found.counters.notifications_out,
             announced: found.announced.iter().map(|one| route(one, internal)).collect(),
             kept_back,
             bfd: self.bfd_status(address),
