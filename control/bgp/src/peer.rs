@@ -4,17 +4,18 @@
 //! between the neighbor's OPEN and the decision whether that connection stays. The first link is the one
 //! that connects by itself; links of accepted connections come and go.
 
+mod announce;
+mod connect;
 mod link;
+mod report;
 
 use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_gettime};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -24,15 +25,14 @@ use tracing::{debug, info, warn};
 use crate::adj_rib_out::AdjRibOut;
 use crate::backoff::Backoff;
 use crate::board::{Board, PeerId};
-use crate::collision::{self, Direction, Rank, Verdict};
 use crate::fsm::{Agreed, Input, Output, Why};
-use crate::message::{Encoder, Message, Notification, Offer, keepalive};
-use crate::session::Session;
+use crate::message::{Encoder, Message, Offer, keepalive};
 use crate::settings::{Neighbor, Route};
 use crate::socket;
-use crate::status::{Counters, SessionState, SessionStatus};
+use crate::status::{Counters, SessionState};
 
 use link::Link;
+use report::boottime;
 
 /// The link that connects by itself.
 const OWN: usize = 0;
@@ -304,54 +304,6 @@ impl Peer {
         }
     }
 
-    /// Takes a connection that the neighbor opened.
-    fn accept(&mut self, stream: TcpStream) {
-        if let Err(error) = socket::adopt(&stream, &self.neighbor) {
-            warn!(neighbor = self.neighbor.name, %error, "connection cannot be taken");
-            return;
-        }
-        let sessions = |links: &[Link]| links.iter().filter(|l| l.session.is_some()).count();
-        if sessions(&self.links) >= MAX_SESSIONS {
-            // One of theirs that never got to an OPEN is one that they have given up.
-            let stale = |link: &Link| {
-                link.direction == Direction::Incoming && link.fsm.state() == SessionState::OpenSent
-            };
-            let Some(index) = self.links.iter().position(stale) else {
-                debug!(neighbor = self.neighbor.name, "a third connection is refused");
-                return;
-            };
-            self.feed(index, Input::Dump);
-            self.tidy();
-        }
-        let mut link = Link::accepted(Arc::clone(&self.neighbor), fastrand::Rng::new());
-        link.session = Some(Session::new(stream, Instant::now()));
-        self.links.push(link);
-        let index = self.links.len() - 1;
-        self.feed(index, Input::Start);
-        self.feed(index, Input::Connected);
-    }
-
-    /// What came of the attempt to connect.
-    fn connected(&mut self, connected: io::Result<TcpStream>) {
-        self.connecting = None;
-        match connected {
-            Ok(stream) => {
-                let now = Instant::now();
-                (self.links[OWN].session, self.links[OWN].opened) =
-                    (Some(Session::new(stream, now)), now);
-                self.feed(OWN, Input::Connected);
-            }
-            Err(error) => {
-                let why = if error.kind() == io::ErrorKind::TimedOut {
-                    Why::ConnectTimeout { password: self.neighbor.password.is_some() }
-                } else {
-                    Why::Connect(plain(&error))
-                };
-                self.feed(OWN, Input::ConnectionFailed(why));
-            }
-        }
-    }
-
     /// Writes what waits and reads what has come.
     fn serve(&mut self, index: usize) {
         let Some(session) = &mut self.links[index].session else { return };
@@ -393,33 +345,6 @@ impl Peer {
         self.feed(index, Input::Received(message));
     }
 
-    /// Settles collisions of a connection on which an acceptable OPEN has come. Whether it stays.
-    fn settle(&mut self, index: usize, agreed: &Agreed) -> bool {
-        let ours = Rank { id: self.neighbor.router_id, asn: self.neighbor.local_as };
-        let theirs = Rank { id: agreed.id, asn: agreed.asn };
-        for other in (0..self.links.len()).filter(|&other| other != index) {
-            match collision::settle(
-                self.links[index].direction,
-                self.links[other].as_other(self.links[index].opened),
-                ours,
-                theirs,
-            ) {
-                Verdict::Both => {}
-                Verdict::CloseNew => {
-                    self.feed(index, Input::Dump);
-                    return false;
-                }
-                Verdict::CloseOther => self.feed(other, Input::Dump),
-                Verdict::Replace => {
-                    // Nobody is left at the other end who could read.
-                    self.links[other].session = None;
-                    self.feed(other, Input::ConnectionFailed(Why::Replaced));
-                }
-            }
-        }
-        true
-    }
-
     fn count(&mut self, message: &Message) {
         self.counters.messages_in += 1;
         match message {
@@ -428,133 +353,12 @@ impl Peer {
             Message::Open(_) | Message::Keepalive | Message::RouteRefresh(_) => {}
         }
     }
-
-    /// Brings established sessions up to date.
-    fn tell(&mut self, generation: u64, routes: &[Route], settled: bool) {
-        for index in 0..self.links.len() {
-            let link = &mut self.links[index];
-            if !link.outdated(generation) {
-                continue;
-            }
-            let (Some(rib), Some(session)) = (&mut link.rib, &link.session) else { continue };
-            if !session.is_flushed() {
-                continue;
-            }
-            let changes = rib.change_to(routes);
-            link.told = Some(generation);
-            if !changes.updates.is_empty() {
-                self.announced = rib.routes();
-            }
-            self.withheld = changes.withheld;
-            let mut updates = changes.updates;
-            if settled && !link.end_of_rib {
-                link.end_of_rib = true;
-                // From now on a loss of this session is no part of the restart any more.
-                self.process.restarted = false;
-                let agreed = link.fsm.agreed();
-                if let Some(agreed) = agreed.filter(|agreed| agreed.end_of_rib) {
-                    updates.extend(Encoder::end_of_rib(agreed.families));
-                }
-            }
-            self.send_updates(index, &updates);
-        }
-        let behind = |link: &Link| {
-            link.rib.is_some()
-                && (link.outdated(generation)
-                    || link.session.as_ref().is_some_and(|session| !session.is_flushed()))
-        };
-        if !self.links.iter().any(behind) {
-            self.board.set_flushed(&self.id, generation);
-        }
-    }
-
-    fn send_updates(&mut self, index: usize, updates: &[Vec<u8>]) {
-        if !updates.is_empty() {
-            self.counters.messages_out += updates.len() as u64 - 1;
-            self.counters.updates_out += updates.len() as u64;
-            self.send(index, &updates.concat());
-        }
-    }
-
-    async fn end(mut self, ending: Ending) {
-        self.board.set_status(&self.id, None);
-        for index in 0..self.links.len() {
-            match ending {
-                Ending::Silent => self.links[index].session = None,
-                Ending::Withdraw(subcode) => {
-                    if let Some(rib) = &mut self.links[index].rib {
-                        let withdrawals = rib.change_to(&[]).updates;
-                        self.send_updates(index, &withdrawals);
-                    }
-                    self.feed(index, Input::Stop(Notification::cease(subcode)));
-                }
-                Ending::Cease(subcode) => {
-                    self.feed(index, Input::Stop(Notification::cease(subcode)));
-                }
-            }
-        }
-        match ending {
-            Ending::Silent => self.closing.abort_all(),
-            Ending::Withdraw(_) | Ending::Cease(_) => {}
-        }
-        while self.closing.join_next().await.is_some() {}
-    }
-
-    /// Writes the status down.
-    fn show(&mut self) {
-        let furthest = self.links.iter().max_by_key(|link| link.fsm.state());
-        let link = furthest.expect("the own link is always there");
-        let state = link.fsm.state();
-        if self.shown.0 != state {
-            self.shown = (state, boottime());
-        }
-        if link.rib.is_none() && !self.announced.is_empty() {
-            self.announced = [].into();
-        }
-        let agreed = link.fsm.agreed();
-        let established = state == SessionState::Established;
-        let status = SessionStatus {
-            neighbor: self.neighbor.name.clone(),
-            address: self.neighbor.address,
-            state,
-            since: self.shown.1,
-            why: if established { None } else { self.why() },
-            peer_as: self.neighbor.peer_as,
-            peer_id: agreed.map(|agreed| agreed.id).filter(|id| *id != Ipv4Addr::UNSPECIFIED),
-            hold_time: agreed.map(|agreed| agreed.hold_time),
-            keepalive_time: agreed.map(Agreed::keepalive_time),
-            families: agreed.map(|agreed| agreed.families).unwrap_or_default(),
-            graceful_restart: agreed.is_some_and(|agreed| agreed.graceful_restart),
-            route_refresh: agreed.is_some_and(|agreed| agreed.route_refresh),
-            extended_next_hop: agreed.is_some_and(|agreed| agreed.extended_next_hop),
-            established: self.established,
-            dropped: self.dropped,
-            counters: self.counters,
-            announced: Arc::clone(&self.announced),
-            withheld: if established { self.withheld } else { 0 },
-        };
-        self.board.set_status(&self.id, Some(status));
-    }
-
-    fn why(&self) -> Option<String> {
-        let why = self.why.as_ref()?;
-        // Their packets come and ours do not arrive: a router with TTL security drops them unseen.
-        if self.silences >= 2 && !self.neighbor.ttl_security {
-            return Some(format!("{why}, again and again: does the router want TTL security?"));
-        }
-        Some(why.to_string())
-    }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
         self.board.leave(&self.id);
     }
-}
-
-/// CLOCK_BOOTTIME, which counts suspension.
-fn boottime() -> Duration {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has this clock since 2.6.39").into()
 }
 
 /// An error of the system without its number.

@@ -334,6 +334,24 @@ async fn sessions_with_ttl_security_come_up_over_both_families() {
 }
 
 #[tokio::test]
+async fn what_came_from_afar_is_dropped_by_ttl_security() {
+    let (l4, edge) = (speaker("127.0.18.1"), speaker("127.0.18.2"));
+    let to_edge = neighbor("edge", "127.0.18.1", edge.addresses()[0]);
+    // Sends with the system's TTL, which is not 255.
+    let to_edge = Neighbor { hold_time: Duration::from_secs(3), ..to_edge };
+    let to_l4 = router("l4", "127.0.18.2", l4.addresses()[0]);
+    edge.set(wanted(&[(&Neighbor { ttl_security: true, ..to_l4 }, &[])]));
+    l4.set(wanted(&[(&to_edge, &[])]));
+    // Our hold timer, or the kernel's for what is not acknowledged.
+    let given_up = |s: &SessionStatus| {
+        s.why.as_deref().is_some_and(|w| w.contains("hold timer") || w.contains("timed out"))
+    };
+    status_when(&l4, "edge", "given up", given_up).await;
+    // What came before the connection was accepted got in: the OPEN may have, no more.
+    assert_eq!(established_count(&edge), 0);
+}
+
+#[tokio::test]
 async fn a_session_within_an_as_comes_up() {
     let (l4, edge) = (speaker("127.0.16.1"), speaker("127.0.16.2"));
     let to_edge = neighbor("edge", "127.0.16.1", edge.addresses()[0]);
