@@ -162,12 +162,11 @@ fn services_that_share_a_vip_say_the_same_of_it() {
     let apart = with(&other, "{ med = 1 }");
     assert_eq!(
         problems_of(&[&apart]),
-        [198_51, 2001].map(|vip| {
-            let (line, vip) = match vip {
-                2001 => ("23:25", "2001:db8::c633:6401"),
-                _ => ("23:9", "198.51.100.1"),
-            };
-            format!("{line}: service web: vips: {vip} is announced for service dns too, with another `bgp`: only `required` may differ")
+        [("23:9", "198.51.100.1"), ("23:25", "2001:db8::c633:6401")].map(|(place, vip)| {
+            format!(
+                "{place}: service web: vips: {vip} is announced for service dns too, with another \
+                 `bgp`: only `required` may differ"
+            )
         })
     );
 }
