@@ -9,6 +9,7 @@
 //! * [`rival`]: palier-dataplane and testpmd as processes, and the rate each receives at.
 //! * [`checks`], [`target`]: how many probes a core can make, and whom they ask.
 //! * [`large`], [`node`]: a site of a thousand services, and an L4 node of it as two processes.
+//! * [`routes`], [`listener`]: when routers know.
 //! * [`process`], [`cpu`]: whose time it was, and how much memory.
 //! * [`figure`], [`plot`]: what came out.
 
@@ -18,11 +19,13 @@ pub mod cpu;
 pub mod figure;
 pub mod frame;
 pub mod large;
+pub mod listener;
 pub mod node;
 pub mod plot;
 pub mod process;
 pub mod rival;
 pub mod rounds;
+pub mod routes;
 pub mod site;
 pub mod target;
 pub mod traffic;

@@ -1,6 +1,7 @@
 //! Where routers send the VIPs.
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 
 use lab::{L4, Lab, Router};
@@ -44,7 +45,8 @@ impl RouteWatch {
         let folder = tempfile::tempdir().expect("there is room");
         let log = File::create(folder.path().join("log")).expect("a new folder");
         let monitor = Command::new("ip")
-            .args(["-n", router.namespace().name(), "monitor", "route"])
+            .args(["-ts", "-n", router.namespace().name(), "monitor", "route"])
+            .env("TZ", "UTC")
             .stdin(Stdio::null())
             .stdout(log)
             .spawn()
@@ -57,6 +59,12 @@ impl RouteWatch {
 
     fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).expect("it was created")
+    }
+
+    /// The line that told the last change of a VIP's route; it begins with the time, UTC.
+    pub fn last_change(&self, vip: IpAddr) -> Option<String> {
+        let vip = vip.to_string();
+        self.changes().into_iter().rev().find(|line| line.contains(&vip))
     }
 
     /// Each change of a VIP's route so far.
