@@ -85,6 +85,21 @@ fn a_control_that_does_not_come_back_is_forgotten_after_the_restart_time() {
 }
 
 #[test]
+fn a_node_that_is_cut_off_without_bfd_goes_with_the_hold_time_and_comes_back() {
+    const HOLD_TIME: Duration = Duration::from_secs(6);
+    let lab = Lab::new().l4(2).bgp().start();
+    let start = std::time::Instant::now();
+    lab.cut_l4(1);
+    wait_spread(&lab, "the one that is cut off is gone", [&[2], &[2]]);
+    // The last KEEPALIVE may be a third of the hold time old.
+    assert!(start.elapsed() > HOLD_TIME / 2, "{:?}", start.elapsed());
+    let log = lab.router().bird().log();
+    assert!(log.contains("Hold timer expired"), "{log}");
+    lab.mend_l4(1);
+    wait_spread(&lab, "it is back", [&[1, 2], &[1, 2]]);
+}
+
+#[test]
 fn a_node_that_leaves_breaks_nothing() {
     let lab = Lab::new().l4(2).bgp().start();
     let (kept, steady) = (Kept::open(&lab, 20), Steady::start(&lab));

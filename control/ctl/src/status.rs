@@ -34,6 +34,9 @@ pub(crate) fn run(
 
 /// Leaves what was asked for: a service, a node, or a node in a service.
 fn narrow(status: &mut Status, flags: &args::Status) -> Result<(), Failure> {
+    if flags.service.is_some() || flags.node.is_some() {
+        status.routers.clear();
+    }
     if let Some(name) = &flags.service {
         status.services.retain(|service| service.name == *name);
         if status.services.is_empty() {

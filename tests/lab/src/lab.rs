@@ -160,7 +160,7 @@ impl Lab {
     /// # Panics
     /// The system refuses.
     pub fn cut(&self, number: usize) {
-        self.cable(number, "down");
+        self.cable(&format!("l7-{number}"), "down");
     }
 
     /// Joins `l7-NUMBER` to the network again.
@@ -168,12 +168,29 @@ impl Lab {
     /// # Panics
     /// The system refuses.
     pub fn mend(&self, number: usize) {
-        self.cable(number, "up");
+        self.cable(&format!("l7-{number}"), "up");
     }
 
-    fn cable(&self, number: usize, state: &str) {
+    /// Cuts `l4-NUMBER` off the fabric, while its own end of the cable stays up: as a switch between
+    /// that has failed.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn cut_l4(&self, number: usize) {
+        self.cable(&format!("l4-{number}"), "nomaster");
+    }
+
+    /// Joins it again.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn mend_l4(&self, number: usize) {
+        self.cable(&format!("l4-{number}"), "master fabric");
+    }
+
+    fn cable(&self, port: &str, state: &str) {
         let switch = Namespace::new(format!("{}-switch", self.name));
-        let lines = format!("link set l7-{number} {state}\n");
+        let lines = format!("link set {port} {state}\n");
         switch.ip(&lines).unwrap_or_else(|error| panic!("{error}"));
     }
 

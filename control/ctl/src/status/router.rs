@@ -46,7 +46,7 @@ fn state(session: &SessionStatus) -> Cell {
         words.push("graceful restart".into());
     }
     if session.dropped > 0 {
-        words.push(format!("dropped {} times", session.dropped));
+        words.push(format!("dropped {}", times(session.dropped)));
     }
     words.extend(session.why.clone());
     let tone = if session.up { Tone::Good } else { Tone::Bad };
@@ -61,9 +61,17 @@ fn liveness(bfd: &BfdSessionStatus) -> Cell {
         words.push(bfd.diagnostic.clone());
     }
     if bfd.losses > 0 {
-        words.push(format!("lost {} times", bfd.losses));
+        words.push(format!("lost {}", times(bfd.losses)));
     }
     Cell::new(if bfd.up { Tone::Good } else { Tone::Bad }, words.join(", "))
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".into(),
+        2 => "twice".into(),
+        more => format!("{more} times"),
+    }
 }
 
 fn announced(route: &RouteStatus) -> String {
@@ -71,7 +79,7 @@ fn announced(route: &RouteStatus) -> String {
     words.extend(route.med.map(|med| format!("MED {med}")));
     words.extend(route.local_preference.map(|preference| format!("preference {preference}")));
     if route.prepend > 0 {
-        words.push(format!("prepended {} times", route.prepend));
+        words.push(format!("prepended {}", times(route.prepend.into())));
     }
     words.extend(route.communities.iter().chain(&route.large_communities).cloned());
     words.join(", ")

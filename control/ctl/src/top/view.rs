@@ -1,5 +1,6 @@
 //! A frame: a pure function of the model, what was chosen, and the size of the screen.
 
+use admin::Status;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -106,6 +107,20 @@ impl Widget for View<'_> {
     }
 }
 
+/// Sessions with routers, of those that are wanted; nothing where none is.
+fn routers(status: &Status) -> Option<String> {
+    let sessions = || status.routers.iter().flat_map(|router| &router.sessions);
+    let (all, up) = (sessions().count(), sessions().filter(|session| session.up).count());
+    let routes: usize = sessions().map(|session| session.announced.len()).sum();
+    let bfd = || sessions().filter_map(|session| session.bfd.as_ref());
+    let watched = match bfd().count() {
+        0 => String::new(),
+        watched => format!(", BFD {} of {watched}", bfd().filter(|bfd| bfd.up).count()),
+    };
+    let routes = if routes == 1 { "1 route".into() } else { format!("{routes} routes") };
+    (all > 0).then(|| format!("  BGP {up} of {all}{watched}, {routes}"))
+}
+
 impl View<'_> {
     /// Who this is, and since when.
     fn title(&self) -> Line<'static> {
@@ -113,12 +128,14 @@ impl View<'_> {
         if let Some(status) = &self.model.status {
             words.push(Span::raw(format!("  {} of {}", status.node, status.site)));
         }
+        let routers = self.model.status.as_deref().and_then(routers);
         if let Some(rates) = &self.model.rates {
             let generation = rates
                 .generation
                 .map_or_else(|| "no Snapshot yet".into(), |number| format!("generation {number}"));
             words.push(Span::raw(format!("  {generation}  up {}", human_ms(rates.uptime_ms))));
         }
+        words.extend(routers.map(Span::raw));
         Line::from(words)
     }
 

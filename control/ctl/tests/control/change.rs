@@ -36,6 +36,21 @@ fn each_word_asks_for_its_state() {
 }
 
 #[test]
+fn a_service_is_withdrawn_and_announced_here_or_everywhere_and_control_is_upgraded() {
+    let announce = |announce: bool, all_nodes: bool| json!({ "announce": { "service": "web", "announce": announce, "all_nodes": all_nodes } });
+    for (words, wanted) in [
+        (&["withdraw", "web"][..], announce(false, false)),
+        (&["withdraw", "web", "--all-nodes"], announce(false, true)),
+        (&["announce", "web"], announce(true, false)),
+        (&["upgrade"], json!({ "upgrade": {} })),
+    ] {
+        let (asked, (code, text, _)) = change(words, done(&["done"], &[]));
+        assert_eq!(asked, [wanted]);
+        assert_eq!((code, text.as_str()), (0, "done\n"));
+    }
+}
+
+#[test]
 fn who_was_not_reached_is_named_and_the_exit_code_is_1() {
     let answer = || done(&["l7-1 drains here"], &[("l4-2", "connection refused")]);
     let (_, (code, text, errors)) = change(&["drain", "l7-1"], answer());

@@ -1,8 +1,9 @@
 //! A status with something of everything.
 
 use admin::{
-    CheckStatus, DataplaneStatus, Effective, Entry, FileStatus, GateStatus, MemberStatus,
-    NodeStatus, PeerStatus, Refusal, Reply, ServiceStatus, Status, VipStatus,
+    BfdSessionStatus, CheckStatus, DataplaneStatus, Effective, Entry, FileStatus, GateStatus,
+    KeptBack, MemberStatus, NodeStatus, PeerStatus, Refusal, Reply, RouteStatus, RouterStatus,
+    ServiceStatus, SessionStatus, Status, VipStatus,
 };
 use health::{Admin, State};
 
@@ -39,6 +40,64 @@ pub(crate) fn member(node: &str, state: Effective, reason: &str, since_ms: u64) 
         operator: Admin::Ready,
         checks: vec![],
     }
+}
+
+/// A router with a session that is well and one that is not.
+fn router() -> RouterStatus {
+    let session = |address: &str| SessionStatus {
+        address: address.parse().unwrap(),
+        peer_as: 65_000,
+        state: "Active".into(),
+        up: false,
+        since_ms: 61_000,
+        why: Some("connection timed out: does the MD5 password match?".into()),
+        hold_time_s: None,
+        keepalive_s: None,
+        router_id: None,
+        graceful_restart: false,
+        established: 1,
+        dropped: 1,
+        messages_in: 12,
+        messages_out: 13,
+        notifications_in: 0,
+        notifications_out: 0,
+        announced: vec![],
+        kept_back: vec![],
+        bfd: None,
+    };
+    let well = SessionStatus {
+        state: "Established".into(),
+        up: true,
+        since_ms: 7_200_000,
+        why: None,
+        hold_time_s: Some(6),
+        keepalive_s: Some(2),
+        router_id: Some("192.0.2.130".into()),
+        graceful_restart: true,
+        dropped: 0,
+        announced: vec![RouteStatus {
+            prefix: "198.51.100.1/32".into(),
+            med: Some(100),
+            local_preference: None,
+            prepend: 1,
+            communities: vec!["65000:7".into()],
+            large_communities: vec!["65000:1:2".into()],
+        }],
+        kept_back: vec![KeptBack {
+            prefix: "198.51.100.2".into(),
+            why: "service dns: withdrawn by uid 0 on l4-1".into(),
+        }],
+        bfd: Some(BfdSessionStatus {
+            state: "Up".into(),
+            up: true,
+            diagnostic: String::new(),
+            since_ms: 7_100_000,
+            losses: 1,
+            detection_ms: 300,
+        }),
+        ..session("192.0.2.130")
+    };
+    RouterStatus { name: "r1".into(), sessions: vec![well, session("2001:db8::c000:282")] }
 }
 
 /// A site in trouble.
@@ -152,7 +211,7 @@ pub(crate) fn trouble() -> Status {
         },
         gate: GateStatus { open: true, reasons: vec![] },
         nodes: vec![node("l4-1", "l4"), peer, silent, drained, dead, node("l7-3", "l7")],
-        routers: vec![],
+        routers: vec![router()],
         services: vec![web, dns],
         counters: Default::default(),
     }

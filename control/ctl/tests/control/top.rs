@@ -37,7 +37,12 @@ fn a_frame_can_be_printed() {
     let _control = busy(dir.path());
     let (code, text, errors) = run(dir.path(), &["top", "--once"]);
     assert_eq!((code, errors.as_str()), (0, ""));
-    assert!(text.starts_with("palier  l4-1 of par1  generation 42  up 2s\n"), "{text}");
+    assert!(
+        text.starts_with(
+            "palier  l4-1 of par1  generation 42  up 2s  BGP 1 of 2, BFD 1 of 1, 1 route\n"
+        ),
+        "{text}"
+    );
     assert!(text.contains("! web 2001:db8::c633:6401 is not announced"), "{text}");
     assert!(text.contains("k") && !text.contains("quit"), "rates, and no keys: {text}");
 }

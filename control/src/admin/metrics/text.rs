@@ -224,7 +224,8 @@ fn workers(page: &mut Page, stats: &Stats) {
         let metric = format!("dataplane_{name}_total");
         page.head(&metric, COUNTER, &name.replace('_', " "));
         let by_worker: u64 = stats.workers.iter().filter_map(|w| w.counters.get(name)).sum();
-        if by_worker == *total && !stats.workers.is_empty() {
+        let of_workers = stats.workers.iter().any(|w| w.counters.contains_key(name));
+        if of_workers && by_worker == *total {
             for worker in &stats.workers {
                 let value = worker.counters.get(name).copied().unwrap_or(0);
                 page.line(&metric, &[("cpu", &worker.cpu)], count(value));
