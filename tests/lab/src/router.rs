@@ -142,9 +142,15 @@ impl Router {
     /// Forgets the link addresses of all neighbors: they are asked for anew.
     ///
     /// # Panics
-    /// The neighbors cannot be flushed.
+    /// The neighbors cannot be read.
     pub fn forget_neighbors(&self) {
-        self.namespace.ip("neigh flush dev fabric\n").unwrap_or_else(|error| panic!("{error}"));
+        // Not `neigh flush`: it fails where neighbors come back as fast as it deletes them.
+        for neighbor in self.json(&["neigh", "show", "dev", "fabric"]) {
+            if let Some(address) = neighbor.get("dst").and_then(serde_json::Value::as_str) {
+                // One that the kernel has just dropped itself is forgotten, too.
+                let _ = self.namespace.ip(&format!("neigh del {address} dev fabric\n"));
+            }
+        }
     }
 
     fn json(&self, args: &[&str]) -> Vec<serde_json::Value> {
