@@ -109,7 +109,8 @@ fn judge(heartbeats: &Heartbeats) -> Pulse {
 /// Publishes the BFD sessions; what they have negotiated alone is no news to those who wait.
 fn hear(bfd: &watch::Sender<Arc<Vec<BfdStatus>>>, sessions: Vec<BfdStatus>) {
     bfd.send_if_modified(|before| {
-        let fate = |one: &BfdStatus| (one.remote, one.state, one.losses, one.held);
+        let fate =
+            |one: &BfdStatus| (one.remote, one.state, one.losses, one.held, one.remote_admin_down);
         let news = !before.iter().map(fate).eq(sessions.iter().map(fate));
         *before = Arc::new(sessions);
         news

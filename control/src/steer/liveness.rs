@@ -20,6 +20,9 @@ impl Lost {
         for session in sessions {
             match session.state {
                 BfdState::Up => _ = self.0.remove(&session.remote),
+                // Whoever has switched BFD off at the router says nothing of the way there (RFC 5882,
+                // 4.2).
+                _ if session.remote_admin_down => _ = self.0.remove(&session.remote),
                 _ if session.losses > 0 => _ = self.0.insert(session.remote),
                 _ => {}
             }
@@ -120,6 +123,15 @@ mod tests {
         assert!(!learn(BfdState::Up, 0));
         // Control was.
         assert!(learn(BfdState::Down, 3));
+    }
+
+    #[test]
+    fn a_router_whose_bfd_was_switched_off_is_not_lost() {
+        let mut lost = Lost::default();
+        lost.learn(&[session(BfdState::Down, 1)]);
+        let off = BfdStatus { remote_admin_down: true, ..session(BfdState::Down, 1) };
+        lost.learn(&[off]);
+        assert!(lost.routers().is_empty());
     }
 
     #[test]

@@ -28,6 +28,8 @@ impl Peer {
                 link.end_of_rib = true;
                 // From now on a loss of this session is no part of the restart any more.
                 self.process.restarted = false;
+                // From here on a session that is lost leaves a forwarder behind that is at work.
+                self.process.forwarding = true;
                 let agreed = link.fsm.agreed();
                 if let Some(agreed) = agreed.filter(|agreed| agreed.end_of_rib) {
                     updates.extend(Encoder::end_of_rib(agreed.families));
