@@ -134,6 +134,23 @@ async fn end_of_rib_waits_until_the_routes_are_complete() {
 }
 
 #[tokio::test]
+async fn a_first_start_preserves_nothing_and_a_session_that_is_lost_later_does() {
+    let listener = fake::listen("127.0.5.4").await;
+    let listen = vec!["127.0.5.3:0".parse().unwrap()];
+    let l4 = Speaker::start(Start { listen, restarted: false, forwarding: false }).unwrap();
+    let edge = neighbor("edge", "127.0.5.3", listener.local_addr().unwrap());
+    l4.set(wanted(&[(&edge, &[])]));
+    let mut peer = Fake::accept(&listener).await;
+    let open = peer.establish(&fake::open(HIGH, 90)).await;
+    assert_eq!(restart_bits(&open), Some((false, false, vec![false, false])));
+    assert!(peer.update().await.end_of_rib && peer.update().await.end_of_rib);
+    drop(peer);
+    let mut peer = Fake::accept(&listener).await;
+    let open = peer.establish(&fake::open(HIGH, 90)).await;
+    assert_eq!(restart_bits(&open), Some((false, false, vec![true, true])));
+}
+
+#[tokio::test]
 async fn who_does_not_know_end_of_rib_is_not_told() {
     let listener = fake::listen("127.0.6.2").await;
     let l4 = speaker("127.0.6.1");
