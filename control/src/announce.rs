@@ -16,11 +16,6 @@ use health::Admin;
 
 use crate::plan::Plan;
 
-/// GRACEFUL_SHUTDOWN (RFC 8326): routers that know it prefer others' routes from now on.
-const GRACEFUL_SHUTDOWN: u32 = 0xffff_0000;
-/// What routers take where nobody says (RFC 4271, 5.1.5, leaves it to them; all take this).
-const LOCAL_PREFERENCE: u32 = 100;
-
 /// Whether this node announces at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stance {
@@ -176,13 +171,13 @@ fn attributes(announcement: &Announcement, leaving: bool) -> Attributes {
     let Announcement { med, med_drained, local_preference, prepend, .. } = *announcement;
     let mut communities: BTreeSet<u32> = announcement.communities.iter().copied().collect();
     if leaving {
-        communities.insert(GRACEFUL_SHUTDOWN);
+        communities.insert(Attributes::GRACEFUL_SHUTDOWN);
     }
     let large = announcement.large_communities.iter().map(|&[a, b, c]| (a, b, c));
     Attributes {
         med: med_drained.filter(|_| leaving).or(med),
         // RFC 8326, 4.1: over iBGP the sender itself lowers it.
-        local_pref: Some(if leaving { 0 } else { local_preference.unwrap_or(LOCAL_PREFERENCE) }),
+        local_pref: if leaving { Some(0) } else { local_preference },
         prepend,
         communities,
         large_communities: large.collect(),

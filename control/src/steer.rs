@@ -9,6 +9,7 @@
 
 mod calls;
 mod forwarder;
+mod leave;
 mod liveness;
 mod others;
 mod report;
@@ -24,10 +25,11 @@ use std::time::Duration;
 use admin::Refusal;
 use config::Config;
 use health::monitor::ProbeId;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 use self::forwarder::Dataplane;
+use self::leave::Leaving;
 use self::liveness::Lost;
 use self::others::Told;
 use self::routes::Routes;
@@ -38,7 +40,6 @@ use crate::clock::boot;
 use crate::dataplane::link::{self, Wanted};
 use crate::dataplane::watchdog::{self, Pulse};
 use crate::hooks::{Family, Hooks};
-use crate::notify;
 use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::site::Site;
@@ -47,9 +48,6 @@ use crate::watch::Watch;
 
 /// How often a state file that could not be written is tried again.
 const FLUSH: Duration = Duration::from_secs(5);
-
-/// How long an operator's answer may take to be written before the program changes.
-const TELL: Duration = Duration::from_millis(100);
 
 /// What the loop begins with.
 #[derive(Debug)]
@@ -119,7 +117,7 @@ pub struct Steer {
     told: Option<Told>,
     census: Census,
     /// Whether another release of this program shall take over.
-    upgrade: bool,
+    upgrade: Arc<Notify>,
     program: PathBuf,
     /// When the state file is tried again, if it could not be written.
     flush_at: Option<Instant>,
@@ -134,15 +132,6 @@ enum Starting {
     Waiting { until: Instant, empty: bool },
     /// It is over.
     Over,
-}
-
-/// How far an orderly stop has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leaving {
-    /// Routers are being told. Whether there was anything to tell them.
-    Telling { announced: bool },
-    /// They have been told; what is on its way here is still served.
-    Serving { until: Instant },
 }
 
 /// Why steering has ended.
@@ -178,6 +167,7 @@ enum Event {
     Counted,
     Router,
     Liveness,
+    Upgrade,
     File,
     Timer,
 }
@@ -209,7 +199,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
         learned,
         told: None,
         census: Census::default(),
-        upgrade: false,
+        upgrade: Arc::default(),
         program,
         flush_at: None,
         dataplane: Dataplane::default(),
@@ -246,6 +236,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
             Some(()) = learning.recv() => Event::Learned,
             () = steer.census.counted() => Event::Counted,
             () = steer.routes.changed() => Event::Router,
+            () = steer.upgrade.notified() => Event::Upgrade,
             () = timer(wake) => Event::Timer,
         };
         steer.pulse = pulse;
@@ -257,6 +248,10 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
                 steer.allow_probes();
             }
             Event::Liveness => steer.learn_liveness(),
+            Event::Upgrade => {
+                steer.make_room();
+                return Ended::Upgrade;
+            }
             Event::Call(call) => steer.call(call),
             Event::Signal(Signal::Reload) => {
                 // Told in log and status.
@@ -284,10 +279,6 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
             watch = steer.watch();
         }
         steer.settle();
-        if steer.upgrade {
-            steer.make_room().await;
-            return Ended::Upgrade;
-        }
         if steer.has_left() {
             break;
         }
@@ -335,10 +326,7 @@ impl Steer {
             Starting::Alone | Starting::Over => None,
         };
         let flush = self.flush_at.filter(|_| self.store.dirty());
-        let leaving = match self.leaving {
-            Some(Leaving::Serving { until }) => Some(until),
-            Some(Leaving::Telling { .. }) | None => None,
-        };
+        let leaving = self.leaving.and_then(Leaving::wake);
         let all = [planned, starting, flush, leaving, self.census.next(), self.routes.wake()];
         all.into_iter().flatten().min()
     }
@@ -410,58 +398,5 @@ impl Steer {
                 tracing::error!(%error, "node states hold, but would not survive a restart");
             }
         });
-    }
-
-    /// An orderly stop begins: routers are told to prefer others, then that this node is gone.
-    fn begin_to_leave(&mut self) {
-        tracing::info!("stopping; the dataplane goes on with what it has");
-        notify::stopping();
-        self.leaving = Some(Leaving::Telling { announced: self.routes.any() });
-    }
-
-    /// The next step of an orderly stop, if it is time for it.
-    fn leave_on(&mut self) {
-        if let Some(Leaving::Telling { announced }) = self.leaving
-            && !self.routes.any()
-        {
-            let grace = self.site.config.site.times.withdraw_grace;
-            let until = Instant::now() + if announced { grace } else { Duration::ZERO };
-            self.leaving = Some(Leaving::Serving { until });
-        }
-    }
-
-    /// Whether nobody sends anything here any more.
-    fn has_left(&self) -> bool {
-        matches!(self.leaving, Some(Leaving::Serving { until }) if Instant::now() >= until)
-    }
-
-    /// Another release takes over: routers keep the routes, and no hook runs.
-    async fn make_room(&mut self) {
-        tracing::info!("making room for the program that lies in this one's place now");
-        // The caller's task writes the answer at the next turn of this runtime.
-        sleep(TELL).await;
-        self.routes.stay();
-        if let Err(error) = self.store.flush() {
-            tracing::error!(%error, "node states are lost with this process");
-        }
-    }
-
-    /// The end of an orderly stop: sessions end, hooks run, the dataplane goes on.
-    async fn leave(mut self) {
-        self.routes.flushed().await;
-        self.routes.leave().await;
-        if let (Starting::Over, Some((config, _))) = (self.starting, &self.plan) {
-            for service in config.services.iter().filter(|service| service.omega) {
-                for family in Family::ALL {
-                    if service.vips.iter().any(|vip| family.has(vip)) {
-                        self.hooks.set(service, family, false);
-                    }
-                }
-            }
-        }
-        std::mem::take(&mut self.hooks).finish().await;
-        if let Err(error) = self.store.flush() {
-            tracing::error!(%error, "node states are lost with this process");
-        }
     }
 }

@@ -161,10 +161,9 @@ fn a_dead_forwarder_is_withdrawn_by_control_and_comes_back() {
 fn routers_are_told_all_again_if_they_ask() {
     let lab = Lab::new().l4(1).bgp().start();
     let (l4, bird) = (lab.l4(1), lab.router().bird());
-    let sent = || l4.status().routers[0].sessions[0].messages_out;
+    let sent = || l4.status().routers[0].sessions[0].updates_out;
     let before = sent();
     assert!(bird.say("reload in l4_1_v4").contains("reloading"));
-    // A KEEPALIVE may be among them; the route is still there and was sent anew.
     lab.wait_until("it is told again", SOON, || sent() > before);
     lab.wait_until("the route stays", SOON, || {
         spread(&lab, lab.router()) == [[1], [1]].map(Vec::from)

@@ -42,6 +42,8 @@ pub struct SessionStatus {
     pub messages_in: u64,
     /// Messages sent.
     pub messages_out: u64,
+    /// UPDATEs sent.
+    pub updates_out: u64,
     /// NOTIFICATIONs received.
     pub notifications_in: u64,
     /// NOTIFICATIONs sent.

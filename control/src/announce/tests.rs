@@ -255,14 +255,14 @@ fn attributes_are_those_of_the_service_and_of_a_leaving_node() {
     };
     assert_eq!(of(&world, 0), web);
     let dns = of(&world, 1);
-    assert_eq!((dns.med, dns.local_pref, dns.prepend), (None, Some(100), 0));
+    assert_eq!((dns.med, dns.local_pref, dns.prepend), (None, None, 0));
     world.stance = Stance::Leaving;
     let leaving = Attributes {
         med: Some(500),
         local_pref: Some(0),
-        communities: [community, GRACEFUL_SHUTDOWN].into(),
+        communities: [community, Attributes::GRACEFUL_SHUTDOWN].into(),
         ..web
     };
     assert_eq!(of(&world, 0), leaving);
-    assert_eq!(of(&world, 1).communities, [GRACEFUL_SHUTDOWN].into());
+    assert_eq!(of(&world, 1).communities, [Attributes::GRACEFUL_SHUTDOWN].into());
 }

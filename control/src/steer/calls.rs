@@ -43,10 +43,10 @@ impl Steer {
                 self.set_announced(&service, announce, all_nodes, uid, reply);
                 return;
             }
-            Request::Upgrade {} => match self.begin_upgrade(uid) {
-                Ok(notes) => Reply::Done(Change { notes, failed: Vec::new() }),
-                Err(reason) => Reply::Refused { reasons: vec![reason] },
-            },
+            Request::Upgrade {} => {
+                self.begin_upgrade(uid, reply);
+                return;
+            }
             Request::Dataplane(_) => Reply::Error("the socket answers that itself".into()),
         };
         // A caller that is gone needs no answer.
@@ -94,27 +94,39 @@ impl Steer {
         tracing::info!(node, ?state, by, "operator");
         self.counters.operator_changes += 1;
         self.store.set(node, state, &by, unix_ms());
-        self.stale = true;
         let does = match state {
             Admin::Ready => "is ready",
             Admin::Drain => "drains",
             Admin::Maintenance => "is in maintenance",
         };
-        let mut notes = vec![format!("{node} {does} on {own}")];
+        let notes = vec![format!("{node} {does} on {own}")];
+        let reach = Reach::of(&self.site.config, node);
+        self.carry(node.to_owned(), Some(reach), notes, reply);
+    }
+
+    /// Brings an operator's word to the disk, and to those of the other nodes whom it has to reach, and
+    /// answers then. What has to reach nobody at once gets there in its own time.
+    pub(super) fn carry(
+        &mut self,
+        subject: String,
+        reach: Option<Reach>,
+        mut notes: Vec<String>,
+        reply: oneshot::Sender<Reply>,
+    ) {
+        self.stale = true;
         self.tell_peers();
         let gossip = self.peers.as_ref().map(|peers| peers.gossip.clone());
         let others: Vec<String> = self.site.peers().map(|peer| peer.name.clone()).collect();
-        if let (None, Some(_)) = (&gossip, others.first()) {
+        if let (Some(_), None, Some(_)) = (reach, &gossip, others.first()) {
             let why = self.mute.as_deref().unwrap_or("the site file has no `peer_port`");
             notes.push(format!("the other L4 nodes are not told: {why}"));
         }
-        let reach = Reach::of(&self.site.config, node);
-        let (node, store) = (node.to_owned(), self.store.clone());
+        let store = self.store.clone();
         // Neither the disk nor the other nodes hold anything up but this answer.
         tokio::spawn(async move {
             let mut failed: Vec<Failed> = flushed(store).await.into_iter().collect();
-            if let Some(gossip) = gossip {
-                let missed = gossip.spread(&node, reach).await;
+            if let (Some(gossip), Some(reach)) = (gossip, reach) {
+                let missed = gossip.spread(&subject, reach).await;
                 let told = others.iter().filter(|name| missed.iter().all(|m| m.what != **name));
                 notes.extend(told.map(|name| format!("{name} knows")));
                 failed.extend(missed);
@@ -132,7 +144,7 @@ async fn ask(dataplane: &Path) -> Option<Arc<Stats>> {
 }
 
 /// Brings node states to their file, and says why that was not possible.
-pub(super) async fn flushed(store: Arc<Store>) -> Option<Failed> {
+async fn flushed(store: Arc<Store>) -> Option<Failed> {
     let written = tokio::task::spawn_blocking(move || {
         store.flush().map_err(|error| {
             tracing::error!(%error, "node states hold, but would not survive a restart");

@@ -1,20 +1,25 @@
 //! Operators' words about announcements, and about this program itself.
 
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
-use admin::{Change, Failed, Reply};
+use admin::{Change, Reply};
 use health::Admin;
+use health::program::{Ended, Leftovers, Program, first_line};
+use tokio::process::Command;
 use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use super::Steer;
-use super::calls::flushed;
 use crate::announce::word;
 use crate::clock::unix_ms;
 use crate::peer::Reach;
 
 /// How long a program may take to tell its release.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an operator's answer may take to be written before the program changes.
+const TELL: Duration = Duration::from_millis(100);
 
 impl Steer {
     /// Whether a service is announced, here or on every node, as far as operators are concerned.
@@ -46,31 +51,13 @@ impl Steer {
         let subject = word(service, (!all_nodes).then_some(&own));
         let state = if announce { Admin::Ready } else { Admin::Drain };
         self.store.set(&subject, state, &by, unix_ms());
-        self.stale = true;
         let does = if announce { "is announced" } else { "is withdrawn" };
         let mut notes = vec![format!("service {service} {does} on {own}")];
         if announce {
             notes.extend(self.still_withdrawn(service, all_nodes));
         }
-        self.tell_peers();
-        // What is about this node alone reaches the others in their own time.
-        let gossip = self.peers.as_ref().filter(|_| all_nodes).map(|peers| peers.gossip.clone());
-        let others: Vec<String> = self.site.peers().map(|peer| peer.name.clone()).collect();
-        if let (true, None, Some(_)) = (all_nodes, &gossip, others.first()) {
-            let why = self.mute.as_deref().unwrap_or("the site file has no `peer_port`");
-            notes.push(format!("the other L4 nodes are not told: {why}"));
-        }
-        let store = self.store.clone();
-        tokio::spawn(async move {
-            let mut failed: Vec<Failed> = flushed(store).await.into_iter().collect();
-            if let Some(gossip) = gossip {
-                let missed = gossip.spread(&subject, Reach::Everyone).await;
-                let told = others.iter().filter(|name| missed.iter().all(|m| m.what != **name));
-                notes.extend(told.map(|name| format!("{name} knows")));
-                failed.extend(missed);
-            }
-            let _ = reply.send(Reply::Done(Change { notes, failed }));
-        });
+        // What is about this node alone concerns no other.
+        self.carry(subject, all_nodes.then_some(Reach::Everyone), notes, reply);
     }
 
     /// Who else has withdrawn a service, of which an operator has just said that it be announced.
@@ -95,41 +82,39 @@ impl Steer {
         nodes.filter_map(told).collect()
     }
 
-    /// Makes sure that the program in this one's place starts at all; it does so after the answer.
-    pub(super) fn begin_upgrade(&mut self, uid: u32) -> Result<Vec<String>, String> {
-        let path = self.program.clone();
-        let release = release_of(&path)?;
-        tracing::info!(uid, release, "upgrade");
-        self.upgrade = true;
-        Ok(vec![format!("{} starts as {release}", path.display())])
+    /// Makes sure that the program in this one's place starts at all; answers, and has the loop end.
+    pub(super) fn begin_upgrade(&self, uid: u32, reply: oneshot::Sender<Reply>) {
+        let (path, upgrade) = (self.program.clone(), self.upgrade.clone());
+        tokio::spawn(async move {
+            match release_of(&path).await {
+                Ok(release) => {
+                    tracing::info!(uid, release, "upgrade");
+                    let notes = vec![format!("{} starts as {release}", path.display())];
+                    let _ = reply.send(Reply::Done(Change { notes, failed: Vec::new() }));
+                    // The caller's task writes it at the next turn of this runtime.
+                    sleep(TELL).await;
+                    upgrade.notify_one();
+                }
+                Err(reason) => _ = reply.send(Reply::Refused { reasons: vec![reason] }),
+            }
+        });
     }
 }
 
 /// What a program says to `--version`.
-fn release_of(path: &std::path::Path) -> Result<String, String> {
+async fn release_of(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let mut child = Command::new(path)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("{shown} cannot be started: {error}"))?;
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().map_err(|error| error.to_string())?.is_none() {
-        if Instant::now() >= deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(format!("{shown} --version does not end"));
-        }
-        std::thread::sleep(Duration::from_millis(5));
+    let mut command = Command::new(path);
+    command.arg("--version").stdout(Stdio::piped()).stderr(Stdio::null());
+    let program =
+        Program::start(command).map_err(|error| format!("{shown} cannot be started: {error}"))?;
+    let Ended { status, out, .. } = timeout(PATIENCE, program.end(Leftovers::Kill))
+        .await
+        .map_err(|_| format!("{shown} --version does not end"))?
+        .map_err(|error| format!("{shown}: {error}"))?;
+    let said = String::from_utf8_lossy(first_line(&out).unwrap_or_default()).into_owned();
+    if status.success() && said.starts_with("palier-control ") {
+        return Ok(said);
     }
-    let output = child.wait_with_output().map_err(|error| error.to_string())?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    match said.lines().next() {
-        Some(line) if output.status.success() && line.starts_with("palier-control ") => {
-            Ok(line.into())
-        }
-        Some(_) | None => Err(format!("{shown} is no palier-control: {}", output.status)),
-    }
+    Err(format!("{shown} is no palier-control: {status}"))
 }

@@ -59,6 +59,7 @@ fn router() -> RouterStatus {
         dropped: 1,
         messages_in: 12,
         messages_out: 13,
+        updates_out: 3,
         notifications_in: 0,
         notifications_out: 0,
         announced: vec![],
