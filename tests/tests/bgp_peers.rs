@@ -79,9 +79,9 @@ fn gobgp_learns_the_vips_and_their_attributes_and_that_they_are_gone() {
             assert!(known.contains(part), "{part}: {known}");
         }
     }
-    for session in lab.l4(1).status().routers.remove(0).sessions {
-        assert!(session.up, "{session:?}");
-    }
+    lab.wait_until("the node knows that the sessions are up", SOON, || {
+        lab.l4(1).status().routers.remove(0).sessions.iter().all(|session| session.up)
+    });
     let (status, said) = lab.l4(1).ctl(&["withdraw", "web"]);
     assert!(status.success(), "{said}");
     lab.wait_until("they are gone", SOON, || {

@@ -57,9 +57,14 @@ impl Board {
         }
     }
 
-    /// All statuses, by name.
+    /// All statuses, by name, as they were made known last.
     pub(crate) fn statuses(&self) -> watch::Receiver<Arc<Vec<SessionStatus>>> {
         self.statuses.subscribe()
+    }
+
+    /// All statuses, by name, as they are.
+    pub(crate) fn now(&self) -> Vec<SessionStatus> {
+        self.entries.lock().peers.values().filter_map(|entry| entry.status.clone()).collect()
     }
 
     /// The generation of what is wanted that is on the sockets of all established sessions.
@@ -125,8 +130,6 @@ impl Board {
     }
 
     fn publish_once(&self) {
-        let statuses: Vec<_> =
-            self.entries.lock().peers.values().filter_map(|entry| entry.status.clone()).collect();
-        self.statuses.send_replace(Arc::new(statuses));
+        self.statuses.send_replace(Arc::new(self.now()));
     }
 }

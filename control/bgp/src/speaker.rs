@@ -89,7 +89,12 @@ impl Speaker {
         });
     }
 
-    /// How the sessions are, by name of the neighbor. Changes are some milliseconds late.
+    /// How the sessions are, by name of the neighbor.
+    pub fn sessions(&self) -> Vec<SessionStatus> {
+        self.board.now()
+    }
+
+    /// As [`Speaker::sessions`], to wait for changes: they are made known some milliseconds late.
     pub fn status(&self) -> watch::Receiver<Arc<Vec<SessionStatus>>> {
         self.board.statuses()
     }

@@ -67,8 +67,8 @@ impl Routes {
     }
 
     /// How the sessions are.
-    pub(super) fn sessions(&self) -> Arc<Vec<bgp::SessionStatus>> {
-        self.status.as_ref().map(|status| status.borrow().clone()).unwrap_or_default()
+    pub(super) fn sessions(&self) -> Vec<bgp::SessionStatus> {
+        self.speaker.as_ref().map(Speaker::sessions).unwrap_or_default()
     }
 
     /// Waits until a session has changed; for ever if there is no speaker.

@@ -314,6 +314,14 @@ impl Lab {
             let what = format!("router-{} has learned the VIPs of every L4 node", router.number());
             wait_until(&what, CONTROL_LIMIT, || router.paths() == [self.l4.len(); 2]);
         }
+        // A router may have learned before the node has noted that it told.
+        for node in &self.l4 {
+            wait_until(&format!("{} knows what it has told", node.name()), CONTROL_LIMIT, || {
+                let routers = node.status().routers;
+                let mut sessions = routers.iter().flat_map(|router| &router.sessions);
+                sessions.all(|session| session.up && !session.announced.is_empty())
+            });
+        }
     }
 
     fn site_file(&self) -> MutexGuard<'_, SiteFile> {
