@@ -113,6 +113,17 @@ impl Checks {
         });
     }
 
+    /// Whether failures of probes that leave this host count for nothing.
+    pub fn forgive(&self, forgiving: bool) {
+        self.monitor.forgive(forgiving);
+    }
+
+    /// How often somebody beyond this host has answered well; nothing if nobody is asked.
+    pub fn heard(&self, aim: &Aim) -> Option<u64> {
+        let asked = |probe: &health::Probe| probe.check.kind.leaves_this_host();
+        aim.probes.iter().any(asked).then(|| self.monitor.counters().heard)
+    }
+
     /// What the monitor counts.
     pub fn counters(&self) -> Counters {
         self.monitor.counters()

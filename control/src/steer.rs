@@ -12,9 +12,11 @@ mod forwarder;
 mod leave;
 mod liveness;
 mod others;
+mod pause;
 mod report;
 mod routes;
 mod sessions;
+mod settle;
 mod site;
 mod words;
 
@@ -32,6 +34,7 @@ use self::forwarder::Dataplane;
 use self::leave::Leaving;
 use self::liveness::Lost;
 use self::others::Told;
+use self::pause::{Pause, Settling};
 use self::routes::Routes;
 use crate::admin::socket::Call;
 use crate::census::Census;
@@ -39,15 +42,12 @@ use crate::checks::Checks;
 use crate::clock::boot;
 use crate::dataplane::link::{self, Wanted};
 use crate::dataplane::watchdog::{self, Pulse};
-use crate::hooks::{Family, Hooks};
+use crate::hooks::Hooks;
 use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::site::Site;
 use crate::states::Store;
 use crate::watch::Watch;
-
-/// How often a state file that could not be written is tried again.
-const FLUSH: Duration = Duration::from_secs(5);
 
 /// What the loop begins with.
 #[derive(Debug)]
@@ -94,6 +94,12 @@ pub struct Steer {
     bfd: watch::Receiver<Arc<Vec<api::BfdStatus>>>,
     lost: Lost,
     dataplane: Dataplane,
+    /// The dataplane's planned restart.
+    pause: Option<Pause>,
+    /// One that was started anew, for whatever reason, until it has proved itself.
+    settling: Option<Settling>,
+    /// Told how the dataplane takes it.
+    restarts: mpsc::UnboundedSender<pause::Answer>,
 
     /// With the configuration that it was made of.
     plan: Option<(Arc<Config>, Plan)>,
@@ -168,6 +174,7 @@ enum Event {
     Router,
     Liveness,
     Upgrade,
+    Restart(pause::Answer),
     File,
     Timer,
 }
@@ -181,6 +188,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
     let (building, is_building) = watch::channel(false);
     let (pulse, bfd) = watchdog::start(dataplane.clone(), is_building);
     let (checks, mut changes) = Checks::start();
+    let (restarts, mut restarting) = mpsc::unbounded_channel();
     let mut steer = Steer {
         started: boot(),
         socket: dataplane.into(),
@@ -213,6 +221,9 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
         pulse,
         bfd,
         lost: Lost::default(),
+        pause: None,
+        settling: None,
+        restarts,
     };
     steer.checks.aim(&steer.site.aim);
     steer.meet_peers();
@@ -237,6 +248,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
             () = steer.census.counted() => Event::Counted,
             () = steer.routes.changed() => Event::Router,
             () = steer.upgrade.notified() => Event::Upgrade,
+            Some(answer) = restarting.recv() => Event::Restart(answer),
             () = timer(wake) => Event::Timer,
         };
         steer.pulse = pulse;
@@ -252,6 +264,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
                 steer.make_room();
                 return Ended::Upgrade;
             }
+            Event::Restart(answer) => steer.restarting(answer),
             Event::Call(call) => steer.call(call),
             Event::Signal(Signal::Reload) => {
                 // Told in log and status.
@@ -313,90 +326,5 @@ async fn timer(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-impl Steer {
-    /// When something is to be done though nothing happened.
-    fn wake(&self) -> Option<Instant> {
-        let planned = self.plan.as_ref().and_then(|(_, plan)| plan.wake);
-        let planned = planned.map(|at| Instant::now() + at.saturating_sub(boot()));
-        let starting = match self.starting {
-            Starting::Waiting { until, .. } => Some(until),
-            Starting::Alone | Starting::Over => None,
-        };
-        let flush = self.flush_at.filter(|_| self.store.dirty());
-        let leaving = self.leaving.and_then(Leaving::wake);
-        let all = [planned, starting, flush, leaving, self.census.next(), self.routes.wake()];
-        all.into_iter().flatten().min()
-    }
-
-    /// Draws the conclusions from whatever has happened.
-    fn settle(&mut self) {
-        self.flush();
-        if let Starting::Waiting { until, empty } = self.starting {
-            // What a dataplane was found with is left alone until then, so what it does not know yet
-            // cannot be asked.
-            let verdicts = match empty {
-                true => self.checks.all_known(),
-                false => self.checks.all_within_reach_known(&self.site.aim),
-            };
-            if verdicts || Instant::now() >= until {
-                tracing::info!(verdicts, "the start is over");
-                self.starting = Starting::Over;
-                self.stale = true;
-            }
-        }
-        let send = match self.starting {
-            Starting::Alone => {
-                self.leave_on();
-                return self.tell_peers();
-            }
-            Starting::Waiting { empty, .. } => empty,
-            Starting::Over => true,
-        };
-        let due = |(_, plan): &(_, Plan)| plan.wake.is_some_and(|at| boot() >= at);
-        if self.stale || self.plan.as_ref().is_some_and(due) {
-            self.stale = false;
-            self.replan();
-            self.tell_hooks();
-            // Whoever wants the dataplane to be told again wants a new plan, too.
-            if send {
-                self.send();
-            }
-        }
-        self.announce();
-        self.leave_on();
-        self.count();
-        self.tell_peers();
-    }
-
-    /// Runs the hooks of services that came into quorum or lost it.
-    fn tell_hooks(&mut self) {
-        let (Starting::Over, Some((config, plan))) = (self.starting, &self.plan) else { return };
-        self.hooks.retain(&config.services);
-        for (service, vips) in config.services.iter().zip(&plan.services) {
-            for family in Family::ALL {
-                let mut all = service.vips.iter().zip(vips).filter(|(vip, _)| family.has(vip));
-                if service.vips.iter().any(|vip| family.has(vip)) {
-                    self.hooks.set(service, family, all.all(|(_, vip)| vip.quorum));
-                }
-            }
-        }
-    }
-
-    /// Writes the state file if it is behind; aside, as a disk may take its time.
-    fn flush(&mut self) {
-        if !self.store.dirty() || self.flush_at.is_some_and(|at| Instant::now() < at) {
-            return;
-        }
-        self.flush_at = Some(Instant::now() + FLUSH);
-        let store = self.store.clone();
-        // Whoever changed something was told; a later failure is an alarm of the status.
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.flush() {
-                tracing::error!(%error, "node states hold, but would not survive a restart");
-            }
-        });
     }
 }

@@ -5,12 +5,15 @@
 //! The packets are the kernel's: they come and go by the exception path.
 
 mod counter;
+mod handover;
 mod peer;
 mod priority;
+mod restart;
 mod runner;
 mod socket;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -20,6 +23,9 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::Mutex;
 
 pub(crate) use self::counter::{Counter, Counters};
+use self::handover::Handover;
+use self::restart::Pause;
+pub(crate) use self::restart::Readiness;
 use self::runner::Runner;
 use crate::worker;
 
@@ -27,6 +33,8 @@ use crate::worker;
 struct Shared {
     /// The sessions of a Snapshot that the thread has not seen yet.
     wanted: Mutex<Option<Vec<BfdSession>>>,
+    /// A silence that routers are asked to bear, and how far that has come.
+    pause: Mutex<Pause>,
     stop: AtomicBool,
     /// Interrupts the thread's wait.
     wake: EventFd,
@@ -37,23 +45,26 @@ struct Shared {
 /// The sessions, as the main thread sees them. On drop they end without a word.
 pub(crate) struct Bfd {
     shared: Arc<Shared>,
+    /// Where sessions are left for the next process.
+    folder: PathBuf,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Bfd {
-    /// No sessions, and no thread yet.
+    /// No sessions, and no thread yet. `folder` is where a process finds what the one before has left.
     ///
     /// # Errors
     /// There is no descriptor to wake the thread by.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(folder: PathBuf) -> io::Result<Self> {
         let shared = Shared {
             wanted: Mutex::new(None),
+            pause: Mutex::default(),
             stop: AtomicBool::new(false),
             wake: EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?,
             status: Mutex::new(Vec::new()),
             counters: Counters::new(),
         };
-        Ok(Self { shared: Arc::new(shared), thread: None })
+        Ok(Self { shared: Arc::new(shared), folder, thread: None })
     }
 
     /// Starts the thread, once the workers turn.
@@ -61,7 +72,8 @@ impl Bfd {
     /// # Errors
     /// There can be no thread.
     pub(crate) fn start(&mut self, workers: Vec<Arc<worker::Shared>>) -> io::Result<()> {
-        let runner = Runner::new(self.shared.clone(), workers);
+        let found = Handover::take(&self.folder);
+        let runner = Runner::new(self.shared.clone(), workers, found);
         let run = move || {
             priority::raise();
             runner.run();

@@ -15,6 +15,7 @@ use crate::clock::boot_millis;
 use crate::flows::flows;
 use crate::neighbor::Hops;
 use crate::ports::OpenPort;
+use crate::restart::Restart;
 use crate::route::Routes;
 use crate::socket::Call;
 use crate::stats::{heartbeats, stats};
@@ -44,6 +45,8 @@ pub(crate) struct Control {
     pub(crate) capacity: u64,
     pub(crate) capture: Option<Capture>,
     pub(crate) bfd: Bfd,
+    /// A planned end, while routers are asked to bear it.
+    pub(crate) restart: Option<Restart>,
 }
 
 /// A capture that runs: one at a time.
@@ -87,6 +90,7 @@ impl Control {
                 default(TURN) => {}
             }
             self.finish_capture();
+            self.restart_on(stop);
             if self.routes.expire(boot_millis()) {
                 self.reroute();
             }
@@ -132,6 +136,10 @@ impl Control {
             Request::Capture(filter) => match self.start_capture(filter, &call.reply) {
                 Ok(()) => return,
                 Err(problem) => Reply::Error(problem),
+            },
+            Request::Restart(restart) => match self.begin_restart(restart, &call.reply) {
+                Ok(()) => return,
+                Err(reason) => Reply::Refused { reasons: vec![reason] },
             },
         };
         // A client that is gone needs no answer.

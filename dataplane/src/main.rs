@@ -13,6 +13,7 @@ mod exception;
 mod flows;
 mod neighbor;
 mod ports;
+mod restart;
 mod route;
 mod socket;
 mod stats;
@@ -183,7 +184,8 @@ fn run(settings: &Settings, cpus: &[usize], snapshot: Option<api::Snapshot>) -> 
         started,
         capacity: settings.connections as u64,
         capture: None,
-        bfd: Bfd::new().map_err(|error| format!("BFD: {error}"))?,
+        bfd: Bfd::new(settings.state_dir.clone()).map_err(|error| format!("BFD: {error}"))?,
+        restart: None,
     };
     let outcome = match snapshot.map(|snapshot| control.apply(snapshot, false)) {
         Some(Err(_)) if stop.load(Relaxed) => Ok(()), // told to end before it began

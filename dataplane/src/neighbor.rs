@@ -8,6 +8,7 @@ mod events;
 mod hop;
 mod keep;
 mod kernel;
+mod memory;
 mod netlink;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ use events::{Change, Events};
 use keep::Keeper;
 use kernel::{Links, NeighborKey, Neighbors, Resolve, Way};
 use netlink::{Error, Netlink};
+
+pub(crate) use memory::{Memory, keep_without_carrier};
 
 /// Where packets to a node are to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

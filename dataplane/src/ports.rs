@@ -12,8 +12,9 @@ use forward::Wire;
 use packet::Mac;
 use thiserror::Error;
 
-use crate::args::{Bus, Device, Settings};
+use crate::args::{self, Bus, Device, Settings};
 use crate::exception::{Exception, Link, RING, Ring};
+use crate::neighbor::{self, keep_without_carrier};
 use crate::worker::WorkerPort;
 
 /// Receive and transmit descriptors of a wire queue.
@@ -64,8 +65,14 @@ pub(crate) enum OpenError {
 pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
     let workers = settings.cores.len();
     let exceptions: Vec<_> =
-        settings.ports.iter().map(|p| exception_mac(p.exception.as_ref())).collect();
+        settings.ports.iter().map(|p| p.exception.as_ref().and_then(exception_mac)).collect();
     let packets = packets(settings);
+    let interfaces: Vec<&str> = settings
+        .ports
+        .iter()
+        .filter_map(|port| Some(port.exception.as_ref()?.interface.as_str()))
+        .collect();
+    let neighbors = neighbor::Memory::of(&interfaces);
     let turn = HugePagesTurn::wait();
     let eal = Eal::init(&eal_settings(settings, &exceptions, packets))?;
     drop(turn); // what it asked for it has
@@ -81,6 +88,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
     match open_ports(settings, &exceptions, &mut opened) {
         Ok(()) => {
             drop(ManuallyDrop::into_inner(kept));
+            neighbors.restore();
             Ok(opened)
         }
         Err(error) => {
@@ -124,6 +132,9 @@ fn open_ports(
             Some(exception) => {
                 let (running, links) =
                     open_exception(opened, &exception.device.name, mac, workers)?;
+                if let Err(error) = keep_without_carrier(&exception.interface) {
+                    tracing::debug!(%error, "the kernel forgets its neighbors without carrier");
+                }
                 (Some((running, exception.interface.clone())), links)
             }
             None => (None, (0..workers).map(|_| Link::None).collect()),
@@ -158,8 +169,7 @@ fn kernel_mtu(device: &Device) -> Option<u16> {
 
 /// The link address that the node's exception interface is to have: the operator's choice, or
 /// what the interface was given when it was made.
-fn exception_mac(exception: Option<&crate::args::Exception>) -> Option<[u8; 6]> {
-    let exception = exception?;
+fn exception_mac(exception: &args::Exception) -> Option<[u8; 6]> {
     exception.mac.or_else(|| {
         let path = format!("/sys/class/net/{}/address", exception.interface);
         let text = std::fs::read_to_string(path).ok()?;

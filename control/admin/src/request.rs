@@ -32,7 +32,12 @@ pub enum Request {
     },
     /// Start the program anew, which may be another release by now, under the same process id.
     /// Sessions with routers end without a word, so that those keep the routes.
-    Upgrade {},
+    Upgrade {
+        /// The dataplane instead, which ends, for whoever watches over it to start anew: answered when
+        /// it forwards again. Routers with BFD are asked first to bear its silence.
+        #[serde(default)]
+        dataplane: bool,
+    },
     /// Read the site file again.
     Reload {
         /// Accept what breaks connections: the last node or VIP taken from a service, another hash

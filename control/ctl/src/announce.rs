@@ -4,7 +4,7 @@ use std::io::Write;
 
 use admin::Request;
 
-use crate::args::Announce;
+use crate::args::{Announce, Upgrade};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::reload;
@@ -21,7 +21,11 @@ pub(crate) fn run(
     reload::change(&request, context, out)
 }
 
-/// Has the program that lies in control's place now take over.
-pub(crate) fn upgrade(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
-    reload::change(&Request::Upgrade {}, context, out)
+/// Has the program that lies in control's place now take over, or the dataplane start anew.
+pub(crate) fn upgrade(
+    flags: &Upgrade,
+    context: &Context,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    reload::change(&Request::Upgrade { dataplane: flags.dataplane }, context, out)
 }

@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// Starts palier-control anew, which may be another release by now.
     ///
     /// Its process id stays, and routers keep the routes meanwhile.
-    Upgrade,
+    Upgrade(Upgrade),
     /// Makes palier-control read the site file again.
     Reload(Reload),
     /// Live view of rates, nodes and drops.
@@ -214,6 +214,16 @@ pub(crate) struct Announce {
     /// On every L4 node instead of this one alone.
     #[arg(long)]
     pub(crate) all_nodes: bool,
+}
+
+/// `palierctl upgrade`
+#[derive(Debug, Args)]
+pub(crate) struct Upgrade {
+    /// The dataplane instead: it prepares the routers, ends, and is started anew by systemd.
+    ///
+    /// Routers keep the routes, and connections last. Returns once it forwards again.
+    #[arg(long)]
+    pub(crate) dataplane: bool,
 }
 
 /// `palierctl pki`

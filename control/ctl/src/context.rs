@@ -179,6 +179,7 @@ pub(crate) fn misplaced(reply: &api::Reply) -> Failure {
         api::Reply::Explain(_) => "explain",
         api::Reply::Flows(_) => "flows",
         api::Reply::Capture { .. } => "capture",
+        api::Reply::Restarting { .. } => "restart",
         api::Reply::Error(_) => "error",
     };
     let problem = format!("`{kind}` is no answer to that");

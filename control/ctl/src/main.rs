@@ -69,7 +69,7 @@ fn run(command: Command, context: &Context, out: &mut dyn Write) -> Result<(), F
         Command::Ready(flags) => state::run(&flags, Admin::Ready, context, out),
         Command::Withdraw(flags) => announce::run(&flags, false, context, out),
         Command::Announce(flags) => announce::run(&flags, true, context, out),
-        Command::Upgrade => announce::upgrade(context, out),
+        Command::Upgrade(flags) => announce::upgrade(&flags, context, out),
         Command::Reload(flags) => reload::run(&flags, context, out),
         Command::Agent(flags) => agent::run(flags, out),
         Command::Completions(flags) => man::completions(&flags, out),

@@ -117,6 +117,12 @@ impl Monitor {
         self.shared.wake.notify_one();
     }
 
+    /// Whether failures of probes that leave this host count for nothing: the way there may be what
+    /// fails. They are asked again after their `retry_delay`. Successes and refusals count.
+    pub fn forgive(&self, forgiving: bool) {
+        self.shared.roster.lock().forgive(forgiving);
+    }
+
     /// Runs every probe within a second, as if it were new.
     pub fn check_now(&self) {
         self.shared.roster.lock().hasten(Instant::now());

@@ -4,7 +4,6 @@
 //! [`monitor`]: crate::monitor
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,10 @@ use crate::schedule::{self, Schedule, Start};
 use crate::{Outcome, Probe, Report, Standing};
 
 mod held;
+mod predecessors;
 
 pub use held::Held;
+use predecessors::Predecessors;
 
 /// A probe that starts so much after it was due counts as late.
 const LATE: Duration = Duration::from_millis(100);
@@ -39,6 +40,10 @@ pub struct Counters {
     pub panicked: u64,
     /// Probes given up before their report: gone, or held.
     pub discarded: u64,
+    /// Failures that counted for nothing: see [`Monitor::forgive`](crate::monitor::Monitor::forgive).
+    pub forgiven: u64,
+    /// Reports of success of probes that leave this host.
+    pub heard: u64,
     /// Probes started more than 100 ms after they were due: there is not time enough for all.
     pub late: u64,
     /// Probes that there are.
@@ -96,6 +101,7 @@ pub(crate) struct Roster {
     schedule: Schedule<ProbeId>,
     limit: usize,
     held: Held,
+    forgiving: bool,
     changed: Vec<ProbeId>,
     cancelled: HashSet<ProbeId>,
     counters: Counters,
@@ -112,6 +118,7 @@ impl Roster {
             schedule: Schedule::new(),
             limit,
             held: Held::none(),
+            forgiving: false,
             changed: Vec::new(),
             cancelled: HashSet::new(),
             counters: Counters::default(),
@@ -187,6 +194,11 @@ impl Roster {
         self.start_soon(&thawed, now);
     }
 
+    /// Whether a failure of a probe that leaves this host says nothing of its target.
+    pub(crate) fn forgive(&mut self, forgiving: bool) {
+        self.forgiving = forgiving;
+    }
+
     /// Makes all probes due that wait for their time.
     pub(crate) fn hasten(&mut self, now: Instant) {
         let waiting: Vec<ProbeId> = entries_mut(&mut self.slots)
@@ -251,8 +263,18 @@ impl Roster {
                 return false;
             }
         };
+        let leaves = entry.probe.check.kind.leaves_this_host();
+        if self.forgiving && leaves && report.outcome == Outcome::Failed {
+            self.counters.forgiven += 1;
+            let delay = entry.probe.check.timing.retry_delay;
+            let due = schedule::next_start(start, delay, now, self.random.f64());
+            entry.phase = Phase::Waiting { due };
+            self.schedule.add(id, due);
+            return false;
+        }
         self.counters.run += 1;
         self.counters.failed += u64::from(report.outcome == Outcome::Failed);
+        self.counters.heard += u64::from(leaves && report.outcome != Outcome::Failed);
         let changed = entry.machine.observe(&report, boottime);
         if changed && !entry.changed {
             entry.changed = true;
@@ -351,31 +373,6 @@ fn entries_mut(slots: &mut [Slot]) -> impl Iterator<Item = (ProbeId, &mut Entry)
         let id = ProbeId { slot, generation: place.generation };
         place.entry.as_mut().map(|entry| (id, entry))
     })
-}
-
-/// Probes that are gone, by whom they asked.
-struct Predecessors(HashMap<(Arc<str>, IpAddr, u16), Vec<Entry>>);
-
-impl Predecessors {
-    fn new(gone: impl Iterator<Item = Entry>) -> Self {
-        let mut by_target: HashMap<_, Vec<Entry>> = HashMap::new();
-        for entry in gone {
-            by_target.entry(Self::key(&entry.probe)).or_default().push(entry);
-        }
-        Self(by_target)
-    }
-
-    fn key(probe: &Probe) -> (Arc<str>, IpAddr, u16) {
-        (Arc::clone(&probe.target.node), probe.target.address, probe.target.port)
-    }
-
-    /// What was thought of the same target, asked the same.
-    fn standing(&self, probe: &Probe) -> Option<&Standing> {
-        let entries = self.0.get(&Self::key(probe))?;
-        let same = entries.iter().find(|entry| entry.probe.check.kind == probe.check.kind)?;
-        let standing = same.machine.standing();
-        standing.state.is_some().then_some(standing)
-    }
 }
 
 #[cfg(test)]

@@ -218,6 +218,9 @@ async fn forward(question: &serde_json::Value, dataplane: &Path) -> Reply {
         Ok(api::Request::Apply(_)) => {
             return Reply::Error("what the dataplane has is control's to say".into());
         }
+        Ok(api::Request::Restart(_)) => {
+            return Reply::Error("`palierctl upgrade --dataplane` restarts the dataplane".into());
+        }
         Ok(
             api::Request::Hello
             | api::Request::Snapshot

@@ -43,7 +43,11 @@ impl Steer {
                 self.set_announced(&service, announce, all_nodes, uid, reply);
                 return;
             }
-            Request::Upgrade {} => {
+            Request::Upgrade { dataplane: true } => {
+                self.begin_restart(uid, reply);
+                return;
+            }
+            Request::Upgrade { dataplane: false } => {
                 self.begin_upgrade(uid, reply);
                 return;
             }

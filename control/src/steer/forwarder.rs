@@ -58,8 +58,12 @@ impl Steer {
             }
             link::Event::Lost(why) => {
                 self.building.send_replace(false);
-                tracing::error!(%why, "the dataplane does not answer; it is tried again all the time");
-                self.counters.dataplane_lost += 1;
+                if self.pausing() {
+                    tracing::info!(%why, "the dataplane has ended");
+                } else {
+                    tracing::error!(%why, "the dataplane does not answer; it is tried again all the time");
+                    self.counters.dataplane_lost += 1;
+                }
                 self.dataplane.lost = Some(why.to_string());
             }
         }
@@ -93,6 +97,7 @@ impl Steer {
         if last.is_some_and(|last| last != started_ms) {
             // A new process, which has read the file as it is now.
             self.dataplane_started_with = self.site.config.clone();
+            self.begin_to_settle();
         }
         self.dataplane.key_fingerprint = found.as_ref().map(|found| found.key_fingerprint.clone());
         let snapshot = found.map(|found| Arc::new(found.snapshot));

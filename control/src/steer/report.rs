@@ -133,7 +133,7 @@ impl Steer {
             reloads_refused,
             operator_changes,
         } = self.counters;
-        let health::monitor::Counters { run, failed, panicked, discarded, late, .. } =
+        let health::monitor::Counters { run, failed, panicked, discarded, forgiven, late, .. } =
             self.checks.counters();
         let own = [
             ("plans", plans),
@@ -148,6 +148,7 @@ impl Steer {
             ("probes_failed", failed),
             ("probes_panicked", panicked),
             ("probes_discarded", discarded),
+            ("probes_forgiven", forgiven),
             ("probes_late", late),
         ];
         let own = own.into_iter().map(|(name, count)| (name.to_owned(), count));
@@ -179,8 +180,8 @@ impl Steer {
         let gate = Gate {
             starting: self.starting != Starting::Over,
             leaving: self.leaving.is_some(),
-            pulse: &self.pulse.borrow(),
-            applied: self.dataplane.follows,
+            pulse: if self.pausing() { &Pulse::Beats(0) } else { &self.pulse.borrow() },
+            applied: self.dataplane.follows || self.pausing(),
             operator: self.store.states().get(own).map_or(Admin::Ready, |entry| entry.state),
             checks: &checks,
         };

@@ -115,6 +115,10 @@ impl Steer {
             return;
         }
         self.speak(&bgp);
+        // What the dataplane lacks until it is back is no news.
+        if self.pausing() {
+            return;
+        }
         let stance = self.stance(bgp.drain_time);
         // Once routers were told that they know all, they do.
         self.routes.settled |= self.starting == Starting::Over && self.dataplane.follows;

@@ -25,8 +25,8 @@ pub use reply::{
     InForce, Reply, Tuple, Whereabouts,
 };
 pub use request::{
-    Apply, BadRequest, CaptureFilter, ExplainQuery, FlowsQuery, MAX_CAPTURE, MAX_PAGE, Request,
-    apply_line,
+    Apply, BadRequest, CaptureFilter, ExplainQuery, FlowsQuery, MAX_CAPTURE, MAX_PAGE, MAX_PAUSE,
+    Request, Restart, apply_line,
 };
 pub use snapshot::{
     BfdSession, Hash, IdleTimes, Limits, Member, Node, Ports, ProbePorts, Protocol, Rate, Release,

@@ -18,9 +18,14 @@ pub enum Reply {
         /// Its number.
         generation: u64,
     },
-    /// To `apply`: the Snapshot is not valid; the one before stays in force.
+    /// To `restart`: the process is about to end.
+    Restarting {
+        /// BFD sessions that the next process goes on with.
+        sessions: usize,
+    },
+    /// To `apply` and `restart`: nothing has changed.
     Refused {
-        /// Everything that is wrong with it.
+        /// Everything that is wrong with the Snapshot, or in the way.
         reasons: Vec<String>,
     },
     /// To `stats`.

@@ -9,6 +9,8 @@ use crate::{Prefix, Protocol, Snapshot};
 pub const MAX_PAGE: u32 = 10_000;
 /// Most packets in one reply to [`Request::Capture`].
 pub const MAX_CAPTURE: u32 = 1_000;
+/// Longest [`Restart::pause_ms`].
+pub const MAX_PAUSE: u32 = 60_000;
 
 /// One line to the dataplane: `{"stats": {}}`, `{"apply": SNAPSHOT, "force": false}`, ...
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,17 @@ pub enum Request {
     Flows(FlowsQuery),
     /// Packets as they pass.
     Capture(CaptureFilter),
+    /// End, to be started anew by whoever watches over the process, without routers noticing.
+    Restart(Restart),
+}
+
+/// A planned end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restart {
+    /// How long it may take until the next process forwards, in milliseconds, up to [`MAX_PAUSE`]:
+    /// routers with BFD are asked to bear a silence of that long.
+    pub pause_ms: u32,
 }
 
 /// A Snapshot to put in force.
@@ -121,7 +134,8 @@ pub enum BadRequest {
     #[error(
         "a line is one of {{\"hello\": {{}}}}, {{\"snapshot\": {{}}}}, \
          {{\"apply\": SNAPSHOT, \"force\": false}}, {{\"stats\": {{}}}}, {{\"heartbeats\": {{}}}}, {{\"explain\": FLOW}}, \
-         {{\"flows\": {{}}}}, {{\"capture\": {{}}}}"
+         {{\"flows\": {{}}}}, {{\"capture\": {{}}}}, \
+         {{\"restart\": {{\"pause_ms\": 5000}}}}"
     )]
     NotOne,
 }
@@ -148,6 +162,8 @@ struct Line<S> {
     flows: Option<FlowsQuery>,
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<CaptureFilter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restart: Option<Restart>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -161,8 +177,18 @@ impl Request {
     /// It is not JSON, has unknown keys, or is not exactly one request.
     pub fn parse(line: &str) -> Result<Self, BadRequest> {
         let line: Line<Snapshot> = serde_json::from_str(line)?;
-        let Line { hello, snapshot, apply, force, stats, heartbeats, explain, flows, capture } =
-            line;
+        let Line {
+            hello,
+            snapshot,
+            apply,
+            force,
+            stats,
+            heartbeats,
+            explain,
+            flows,
+            capture,
+            restart,
+        } = line;
         if force && apply.is_none() {
             return Err(BadRequest::NotOne);
         }
@@ -175,6 +201,7 @@ impl Request {
             explain.map(Self::Explain),
             flows.map(Self::Flows),
             capture.map(Self::Capture),
+            restart.map(Self::Restart),
         ]
         .into_iter()
         .flatten();
@@ -196,6 +223,7 @@ impl Request {
             Self::Explain(query) => line.explain = Some(*query),
             Self::Flows(query) => line.flows = Some(query.clone()),
             Self::Capture(filter) => line.capture = Some(filter.clone()),
+            Self::Restart(restart) => line.restart = Some(*restart),
         }
         line.to_text()
     }
@@ -217,6 +245,7 @@ impl Line<&Snapshot> {
         explain: None,
         flows: None,
         capture: None,
+        restart: None,
     };
 
     fn to_text(&self) -> String {
@@ -261,6 +290,7 @@ mod tests {
             Request::Stats,
             Request::Heartbeats,
             Request::Flows(FlowsQuery::default()),
+            Request::Restart(Restart { pause_ms: 5_000 }),
             Request::Capture(CaptureFilter { dropped: true, ..CaptureFilter::default() }),
         ] {
             assert_eq!(Request::parse(&request.to_line()).unwrap(), request);

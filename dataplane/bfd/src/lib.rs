@@ -24,7 +24,7 @@ mod packet;
 mod session;
 
 pub use packet::{Diagnostic, LEN, Malformed, Packet, State};
-pub use session::{BadPolicy, Policy, Refused, Session};
+pub use session::{BadPolicy, Policy, Refused, Saved, Session};
 
 /// UDP port that single-hop sessions are on (RFC 5881 section 4).
 pub const PORT: u16 = 3784;

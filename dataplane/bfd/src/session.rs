@@ -3,6 +3,7 @@
 mod machine;
 mod policy;
 mod remote;
+mod saved;
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::packet::{Diagnostic, Packet, State, micros};
 use self::machine::transition;
 pub use self::policy::{BadPolicy, Policy};
 use self::remote::Remote;
+pub use self::saved::Saved;
 
 /// While a session is not Up it sends no faster than this (RFC 5880 section 6.8.3), in microseconds.
 const SLOW: u32 = 1_000_000;

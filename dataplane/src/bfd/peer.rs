@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use api::{BfdSession, BfdState, BfdStatus};
-use bfd::{Diagnostic, Policy, Session, State};
+use bfd::{Diagnostic, Session, State};
 use nix::net::if_::if_nametoindex;
 
+use super::handover::Kept;
 use super::socket::{Receiver, Sender, scoped};
 use crate::clock::boot_millis;
 
@@ -48,14 +49,8 @@ pub(super) struct Shown {
     remote_admin_down: bool,
 }
 
-/// The timers that are asked for: a Snapshot that is in force has been checked.
-pub(super) fn policy(wanted: &BfdSession) -> Policy {
-    let interval = Duration::from_millis(wanted.interval_ms.into());
-    Policy::new(interval, wanted.multiplier).expect("forward::problems has checked the timers")
-}
-
 impl Peer {
-    pub(super) fn new(wanted: BfdSession, session: Session, now: Instant) -> Self {
+    pub(super) fn new(wanted: BfdSession, session: Session, since_ms: u64, now: Instant) -> Self {
         Self {
             wanted,
             session,
@@ -63,7 +58,7 @@ impl Peer {
             scope: 0,
             retry: now,
             complained: false,
-            since_ms: boot_millis(),
+            since_ms,
             losses: 0,
             held: false,
             told_held: None,
@@ -145,6 +140,16 @@ impl Peer {
             tracing::info!(router, %remote, "BFD is up");
         }
         result
+    }
+
+    /// What the next process needs to go on with it, or who has not agreed yet to the timers that are
+    /// asked for; nothing if it is not Up.
+    pub(super) fn kept(&self) -> Option<Result<Kept, String>> {
+        if self.session.state() != State::Up {
+            return None;
+        }
+        let kept = self.session.save().map(|saved| Kept::new(&self.wanted, self.since_ms, saved));
+        Some(kept.ok_or_else(|| format!("{} {}", self.wanted.router, self.wanted.remote)))
     }
 
     /// Notes whether it is silent for want of a sign of life.

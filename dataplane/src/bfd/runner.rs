@@ -13,7 +13,9 @@ use bfd::{Malformed, Packet, Session, TTL};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::peer::{Peer, Shown, policy};
+use super::handover::Handover;
+use super::peer::{Peer, Shown};
+use super::restart::policy;
 use super::socket::{Arrived, Receiver};
 use super::{Counter, Shared};
 use crate::clock::boot_millis;
@@ -35,11 +37,27 @@ pub(super) struct Runner {
     receivers: Vec<Receiver>,
     /// What was told last.
     shown: Vec<Shown>,
+    /// Sessions of the process before.
+    found: Handover,
+    /// The silence that routers are asked to bear.
+    pause: Option<Duration>,
 }
 
 impl Runner {
-    pub(super) fn new(shared: Arc<Shared>, workers: Vec<Arc<worker::Shared>>) -> Self {
-        Self { shared, workers, peers: Vec::new(), receivers: Vec::new(), shown: Vec::new() }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        workers: Vec<Arc<worker::Shared>>,
+        found: Handover,
+    ) -> Self {
+        Self {
+            shared,
+            workers,
+            peers: Vec::new(),
+            receivers: Vec::new(),
+            shown: Vec::new(),
+            found,
+            pause: None,
+        }
     }
 
     /// Runs until told to stop.
@@ -52,11 +70,15 @@ impl Runner {
             if let Some(wanted) = wanted {
                 self.apply(wanted, Instant::now());
             }
+            self.follow_pause(Instant::now());
             // Before the time is looked at: were this thread kept from running, what has come in the
             // meantime shows that the routers were not silent.
             self.receive();
             self.turn(Instant::now());
             self.show(changed);
+            if let Some(pause) = self.pause {
+                self.shared.note(pause, self.peers.iter().filter_map(Peer::kept).collect());
+            }
             self.wait();
         }
     }
@@ -74,6 +96,17 @@ impl Runner {
         }
     }
 
+    /// Asks routers to bear a silence, or no longer.
+    fn follow_pause(&mut self, now: Instant) {
+        let pause = self.shared.pause();
+        if pause != self.pause {
+            self.pause = pause;
+            for peer in &mut self.peers {
+                peer.session.change(policy(&peer.wanted, pause), now);
+            }
+        }
+    }
+
     /// These sessions and no others. One that stays keeps its state, whatever its timers.
     fn apply(&mut self, wanted: Vec<BfdSession>, now: Instant) {
         let mut before = std::mem::take(&mut self.peers);
@@ -81,25 +114,36 @@ impl Runner {
             let peer = match before.iter().position(|peer| peer.is(&wanted)) {
                 Some(place) => {
                     let mut peer = before.swap_remove(place);
-                    peer.session.change(policy(&wanted), now);
+                    peer.session.change(policy(&wanted, self.pause), now);
                     peer.wanted = wanted;
                     peer
                 }
-                None => {
-                    let discriminator = self.discriminator(&before);
-                    let session =
-                        Session::new(policy(&wanted), discriminator, fastrand::u64(..), now);
-                    Peer::new(wanted, session, now)
-                }
+                None => self.begin(wanted, &before, now),
             };
             self.peers.push(peer);
         }
         self.keep_receivers();
     }
 
+    /// A session that is Down, or that the process before was Up with.
+    fn begin(&mut self, wanted: BfdSession, before: &[Peer], now: Instant) -> Peer {
+        let (policy, seed) = (policy(&wanted, self.pause), fastrand::u64(..));
+        if let Some(kept) = self.found.session(&wanted)
+            && let Ok(mut session) = Session::resume(&kept.session, seed, now)
+        {
+            session.change(policy, now);
+            tracing::info!(router = wanted.router, remote = %wanted.remote, "BFD goes on");
+            return Peer::new(wanted, session, kept.since_ms, now);
+        }
+        let session = Session::new(policy, self.discriminator(before), seed, now);
+        Peer::new(wanted, session, boot_millis(), now)
+    }
+
     /// One that no session has, or has had a moment ago.
     fn discriminator(&self, before: &[Peer]) -> NonZeroU32 {
-        let all = || self.peers.iter().chain(before).map(|peer| peer.session.discriminator());
+        let found = self.found.sessions.iter().map(|kept| kept.session.discriminator());
+        let used = self.peers.iter().chain(before).map(|peer| peer.session.discriminator());
+        let all = || found.clone().chain(used.clone());
         loop {
             if let Some(number) = NonZeroU32::new(fastrand::u32(..))
                 && all().all(|other| other != number)

@@ -1,6 +1,7 @@
 //! The thread against a router made of the crate `bfd`, over sockets on the loopback interface.
 
 mod intruder;
+mod restart;
 mod router;
 
 use std::net::IpAddr;
@@ -48,6 +49,7 @@ fn worker() -> Arc<worker::Shared> {
 }
 
 struct Node {
+    folder: tempfile::TempDir,
     bfd: Bfd,
     workers: [Arc<worker::Shared>; 2],
 }
@@ -55,11 +57,21 @@ struct Node {
 impl Node {
     /// A process with two workers, and these sessions.
     fn start(sessions: &[BfdSession]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), sessions)
+    }
+
+    /// The same, where another process has left something.
+    fn start_in(folder: tempfile::TempDir, sessions: &[BfdSession]) -> Self {
         let workers = [worker(), worker()];
-        let mut bfd = Bfd::new().unwrap();
+        let mut bfd = Bfd::new(folder.path().into()).unwrap();
         bfd.apply(sessions);
         bfd.start(workers.to_vec()).unwrap();
-        Self { bfd, workers }
+        Self { folder, bfd, workers }
+    }
+
+    /// Ends the process, and leaves what it has left.
+    fn end(self) -> tempfile::TempDir {
+        self.folder
     }
 
     fn status(&self) -> BfdStatus {
@@ -141,7 +153,8 @@ fn it_is_silent_until_every_worker_runs_with_a_snapshot() {
     let workers = [worker(), worker()];
     let waiting = &workers[0];
     waiting.generation.store(worker::Shared::NO_GENERATION, Relaxed);
-    let mut bfd = Bfd::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut bfd = Bfd::new(folder.path().into()).unwrap();
     bfd.apply(&[wanted(addresses, INTERVAL, MULTIPLIER)]);
     bfd.start(workers.to_vec()).unwrap();
     let mut router = Router::new(addresses, INTERVAL, MULTIPLIER);

@@ -114,7 +114,6 @@ impl L4 {
         process.wait_ready(START_LIMIT, |_| {
             socket::request(&self.socket(), &Request::Hello).is_ok()
         })?;
-        self.wire.address(&self.namespace)?;
         *self.process() = Some(process);
         Ok(())
     }
@@ -180,6 +179,15 @@ impl L4 {
     pub fn terminate(&self, deadline: Duration) -> ExitStatus {
         let process = self.process().take();
         process.expect("the dataplane runs").terminate(deadline)
+    }
+
+    /// Waits until its dataplane has ended by itself, and returns how.
+    ///
+    /// # Panics
+    /// It does not run, or does not end within `deadline`.
+    pub fn wait_ended(&self, deadline: Duration) -> ExitStatus {
+        let process = self.process().take();
+        process.expect("the dataplane runs").wait(deadline)
     }
 
     /// Makes a request.

@@ -90,8 +90,13 @@ impl Process {
     ///
     /// # Panics
     /// It does not end within `deadline`.
-    pub(crate) fn terminate(mut self, deadline: Duration) -> ExitStatus {
+    pub(crate) fn terminate(self, deadline: Duration) -> ExitStatus {
         self.signal(Signal::SIGTERM);
+        self.wait(deadline)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self, deadline: Duration) -> ExitStatus {
         let mut status = None;
         wait_until(&format!("{} of {} ends", self.program, self.node), deadline, || {
             status = self.try_wait();

@@ -89,12 +89,6 @@ impl L4Wire {
         };
         namespace.ip(&(wire + &format!("tuntap add dev {EXCEPTION} mode tap multi_queue\n")))?;
         namespace.sysctl(&[(&format!("net.ipv6.conf.{EXCEPTION}.disable_ipv6"), "0")])?;
-        self.address(namespace)
-    }
-
-    /// Gives the exception interface what it carries. Routes go when a dataplane that stops takes
-    /// the interface down, so this is said again after each start.
-    pub(crate) fn address(&self, namespace: &Namespace) -> Result<(), Error> {
         let lines = interface(EXCEPTION, self.addresses, FABRIC_LENGTHS, self.wire.mtu());
         namespace.ip(&(lines + &default_route(self.routers, address::router_fabric, ["", ""])))
     }

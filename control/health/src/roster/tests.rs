@@ -271,6 +271,41 @@ fn a_probe_does_not_run_twice_at_once_because_of_a_short_freeze() {
 }
 
 #[test]
+fn while_it_forgives_failures_on_the_way_count_for_nothing() {
+    let mut sim = Sim::new(10);
+    let (away, here) = (probe(1), local(2));
+    let ids = sim.set(&[away.clone(), here]);
+    sim.pass(SECOND);
+    for id in sim.start() {
+        assert!(sim.report(id, Passed));
+    }
+    sim.roster.forgive(true);
+    for _ in 0..10 {
+        sim.pass(away.check.timing.interval * 2);
+        for id in sim.start() {
+            sim.report(id, Failed);
+        }
+    }
+    assert_eq!(sim.state(ids[0]), Some(State::Up));
+    assert_eq!(sim.state(ids[1]), Some(State::Down), "it never left this host");
+    let Counters { forgiven, heard, .. } = sim.roster.counters();
+    assert_eq!((forgiven, heard), (10, 1));
+    // It asks again soon.
+    sim.pass(away.check.timing.retry_delay * 2);
+    assert!(sim.start().contains(&ids[0]));
+    sim.report(ids[0], Passed);
+    assert_eq!(sim.roster.counters().heard, 2);
+    sim.roster.forgive(false);
+    for _ in 0..10 {
+        sim.pass(away.check.timing.interval * 2);
+        for id in sim.start() {
+            sim.report(id, Failed);
+        }
+    }
+    assert_eq!(sim.state(ids[0]), Some(State::Down));
+}
+
+#[test]
 fn all_can_be_made_due_at_once_but_not_twice() {
     let mut sim = Sim::new(10);
     let slow = |port| retimed(&probe(port), |timing| timing.interval = SECOND * 600);

@@ -1,5 +1,6 @@
 mod negotiation;
 mod pair;
+mod saved;
 mod stranger;
 
 use std::num::NonZeroU8;
