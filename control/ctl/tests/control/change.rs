@@ -42,7 +42,8 @@ fn a_service_is_withdrawn_and_announced_here_or_everywhere_and_control_is_upgrad
         (&["withdraw", "web"][..], announce(false, false)),
         (&["withdraw", "web", "--all-nodes"], announce(false, true)),
         (&["announce", "web"], announce(true, false)),
-        (&["upgrade"], json!({ "upgrade": {} })),
+        (&["upgrade"], json!({ "upgrade": { "dataplane": false } })),
+        (&["upgrade", "--dataplane"], json!({ "upgrade": { "dataplane": true } })),
     ] {
         let (asked, (code, text, _)) = change(words, done(&["done"], &[]));
         assert_eq!(asked, [wanted]);
