@@ -119,7 +119,7 @@ impl Checks {
     }
 
     /// How often somebody beyond this host has answered well; nothing if nobody is asked.
-    pub fn heard(&self, aim: &Aim) -> Option<u64> {
+    pub fn answers(&self, aim: &Aim) -> Option<u64> {
         let asked = |probe: &health::Probe| probe.check.kind.leaves_this_host();
         aim.probes.iter().any(asked).then(|| self.monitor.counters().heard)
     }

@@ -1,10 +1,57 @@
 //! Sessions of the site file, as the speaker and the dataplane take them.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use api::BfdSession;
 use bgp::{Families, Neighbor, NextHops, Password};
 use config::{Bgp, Config, L4, Peer, Router, Session};
+
+/// The own addresses of links that sessions go over, as far as they are known: one that was there and is
+/// not any more is expected back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Links(BTreeMap<String, Ipv6Addr>);
+
+impl Links {
+    /// Takes in what the kernel has now. Says whether that is news.
+    pub(crate) fn learn(&mut self, config: &Config, own: &L4) -> bool {
+        let wanted: Vec<&str> = interfaces(config, own).collect();
+        if wanted.is_empty() {
+            return false;
+        }
+        let before = self.0.clone();
+        for interface in wanted {
+            if let Some(address) = link_local(interface) {
+                self.0.insert(interface.to_owned(), address);
+            }
+        }
+        self.0 != before
+    }
+
+    /// Whether a link has none yet.
+    pub(crate) fn lack(&self, config: &Config, own: &L4) -> bool {
+        interfaces(config, own).any(|interface| !self.0.contains_key(interface))
+    }
+
+    /// What keeps a session from an address of a link alone.
+    pub(crate) fn why_not(&self, peer: &Peer, router: IpAddr) -> Option<String> {
+        let interface = peer.interface.as_deref().filter(|_| of_link(router))?;
+        let known = self.0.contains_key(interface);
+        (!known).then(|| format!("{interface} has no link-local address yet"))
+    }
+}
+
+/// The interfaces that sessions go over by addresses of a link alone.
+fn interfaces<'a>(config: &'a Config, own: &L4) -> impl Iterator<Item = &'a str> {
+    speakers(config, own).filter_map(|(_, peer)| {
+        let any = peer.sessions.iter().any(|session| of_link(session.address));
+        peer.interface.as_deref().filter(|_| any)
+    })
+}
+
+fn of_link(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
 
 /// The neighbor that a router is to this node over one of its sessions; nothing if the node has no
 /// address to speak from.
@@ -14,6 +61,7 @@ pub(crate) fn neighbor(
     router: &Router,
     peer: &Peer,
     session: &Session,
+    links: &Links,
 ) -> Option<Neighbor> {
     let v4: Option<Ipv4Addr> = own.addresses.iter().find_map(|address| match address {
         IpAddr::V4(v4) => Some(*v4),
@@ -23,7 +71,7 @@ pub(crate) fn neighbor(
         IpAddr::V6(v6) => Some(*v6),
         IpAddr::V4(_) => None,
     });
-    let (source, interface) = ends(own, peer, session)?;
+    let (source, interface) = ends(own, peer, session, links)?;
     let link_local = match source {
         IpAddr::V6(v6) if interface.is_some() => Some(v6),
         IpAddr::V4(_) | IpAddr::V6(_) => None,
@@ -54,13 +102,13 @@ pub(crate) fn neighbor(
 }
 
 /// The routers that the dataplane of a node watches by BFD, and tells of its own life.
-pub(crate) fn watched(config: &Config, own: &L4) -> Vec<BfdSession> {
+pub(crate) fn watched(config: &Config, own: &L4, links: &Links) -> Vec<BfdSession> {
     let watched =
         speakers(config, own).filter_map(|(router, peer)| Some((router, peer, peer.bfd?)));
     watched
         .flat_map(|(router, peer, bfd)| {
             peer.sessions.iter().filter_map(move |session| {
-                let (local, interface) = ends(own, peer, session)?;
+                let (local, interface) = ends(own, peer, session, links)?;
                 Some(BfdSession {
                     router: router.name.clone(),
                     local,
@@ -75,11 +123,15 @@ pub(crate) fn watched(config: &Config, own: &L4) -> Vec<BfdSession> {
 }
 
 /// This node's end of a session, and the link if both ends are of one; nothing if it has none.
-fn ends(own: &L4, peer: &Peer, session: &Session) -> Option<(IpAddr, Option<String>)> {
-    let of_link = matches!(session.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+fn ends(
+    own: &L4,
+    peer: &Peer,
+    session: &Session,
+    links: &Links,
+) -> Option<(IpAddr, Option<String>)> {
     match &peer.interface {
-        Some(interface) if of_link => {
-            Some((link_local(interface)?.into(), Some(interface.clone())))
+        Some(interface) if of_link(session.address) => {
+            Some(((*links.0.get(interface)?).into(), Some(interface.clone())))
         }
         Some(_) | None => {
             let same = |own: &&IpAddr| own.is_ipv4() == session.address.is_ipv4();

@@ -8,15 +8,16 @@
 //! them.
 
 mod calls;
+mod conclude;
 mod forwarder;
 mod leave;
 mod liveness;
 mod others;
 mod pause;
+mod proof;
 mod report;
 mod routes;
 mod sessions;
-mod settle;
 mod site;
 mod words;
 
@@ -27,14 +28,15 @@ use std::time::Duration;
 use admin::Refusal;
 use config::Config;
 use health::monitor::ProbeId;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use self::forwarder::Dataplane;
 use self::leave::Leaving;
 use self::liveness::Lost;
 use self::others::Told;
-use self::pause::{Pause, Settling};
+use self::pause::Pause;
+use self::proof::Proof;
 use self::routes::Routes;
 use crate::admin::socket::Call;
 use crate::census::Census;
@@ -43,6 +45,7 @@ use crate::clock::boot;
 use crate::dataplane::link::{self, Wanted};
 use crate::dataplane::watchdog::{self, Pulse};
 use crate::hooks::Hooks;
+use crate::neighbors::Links;
 use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::site::Site;
@@ -93,11 +96,12 @@ pub struct Steer {
     pulse: watch::Receiver<Pulse>,
     bfd: watch::Receiver<Arc<Vec<api::BfdStatus>>>,
     lost: Lost,
+    links: Links,
     dataplane: Dataplane,
     /// The dataplane's planned restart.
     pause: Option<Pause>,
     /// One that was started anew, for whatever reason, until it has proved itself.
-    settling: Option<Settling>,
+    proof: Option<Proof>,
     /// Told how the dataplane takes it.
     restarts: mpsc::UnboundedSender<pause::Answer>,
 
@@ -122,8 +126,10 @@ pub struct Steer {
     learned: mpsc::UnboundedSender<()>,
     told: Option<Told>,
     census: Census,
-    /// Whether another release of this program shall take over.
-    upgrade: Arc<Notify>,
+    /// Told whether another release of this program can take over.
+    upgrade: mpsc::UnboundedSender<bool>,
+    /// That is being found out.
+    upgrading: bool,
     program: PathBuf,
     /// When the state file is tried again, if it could not be written.
     flush_at: Option<Instant>,
@@ -173,7 +179,7 @@ enum Event {
     Counted,
     Router,
     Liveness,
-    Upgrade,
+    Upgrade(bool),
     Restart(pause::Answer),
     File,
     Timer,
@@ -189,6 +195,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
     let (pulse, bfd) = watchdog::start(dataplane.clone(), is_building);
     let (checks, mut changes) = Checks::start();
     let (restarts, mut restarting) = mpsc::unbounded_channel();
+    let (upgrade, mut upgrades) = mpsc::unbounded_channel();
     let mut steer = Steer {
         started: boot(),
         socket: dataplane.into(),
@@ -207,7 +214,8 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
         learned,
         told: None,
         census: Census::default(),
-        upgrade: Arc::default(),
+        upgrade,
+        upgrading: false,
         program,
         flush_at: None,
         dataplane: Dataplane::default(),
@@ -221,8 +229,9 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
         pulse,
         bfd,
         lost: Lost::default(),
+        links: Links::default(),
         pause: None,
-        settling: None,
+        proof: None,
         restarts,
     };
     steer.checks.aim(&steer.site.aim);
@@ -247,7 +256,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
             Some(()) = learning.recv() => Event::Learned,
             () = steer.census.counted() => Event::Counted,
             () = steer.routes.changed() => Event::Router,
-            () = steer.upgrade.notified() => Event::Upgrade,
+            Some(can) = upgrades.recv() => Event::Upgrade(can),
             Some(answer) = restarting.recv() => Event::Restart(answer),
             () = timer(wake) => Event::Timer,
         };
@@ -260,9 +269,13 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
                 steer.allow_probes();
             }
             Event::Liveness => steer.learn_liveness(),
-            Event::Upgrade => {
-                steer.make_room();
-                return Ended::Upgrade;
+            Event::Upgrade(can) => {
+                steer.upgrading = false;
+                // Who was told to stop meanwhile stops.
+                if can && steer.leaving.is_none() {
+                    steer.make_room();
+                    return Ended::Upgrade;
+                }
             }
             Event::Restart(answer) => steer.restarting(answer),
             Event::Call(call) => steer.call(call),
@@ -291,7 +304,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
         if std::mem::replace(&mut watched, wanted) != wanted {
             watch = steer.watch();
         }
-        steer.settle();
+        steer.conclude();
         if steer.has_left() {
             break;
         }

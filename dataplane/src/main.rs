@@ -11,6 +11,7 @@ mod connections;
 mod control;
 mod exception;
 mod flows;
+mod interface;
 mod neighbor;
 mod ports;
 mod restart;

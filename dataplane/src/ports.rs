@@ -12,8 +12,9 @@ use forward::Wire;
 use packet::Mac;
 use thiserror::Error;
 
-use crate::args::{self, Bus, Device, Settings};
+use crate::args::{Bus, Device, Settings};
 use crate::exception::{Exception, Link, RING, Ring};
+use crate::interface::Given;
 use crate::neighbor::{self, keep_without_carrier};
 use crate::worker::WorkerPort;
 
@@ -64,8 +65,8 @@ pub(crate) enum OpenError {
 /// driver would take the exception interface down, and with it the node's routes and IPv6 addresses.
 pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
     let workers = settings.cores.len();
-    let exceptions: Vec<_> =
-        settings.ports.iter().map(|p| p.exception.as_ref().and_then(exception_mac)).collect();
+    let exceptions: Vec<Option<Given>> =
+        settings.ports.iter().map(|port| port.exception.as_ref().map(Given::of)).collect();
     let packets = packets(settings);
     let interfaces: Vec<&str> = settings
         .ports
@@ -98,14 +99,14 @@ pub(crate) fn open(settings: &Settings) -> Result<Opened, OpenError> {
     }
 }
 
-/// Starts every port, each with its exception port. `macs`: what the latter's interfaces shall have.
+/// Starts every port, each with its exception port. `given`: what the latter's interfaces shall have.
 fn open_ports(
     settings: &Settings,
-    macs: &[Option<[u8; 6]>],
+    given: &[Option<Given>],
     opened: &mut Opened,
 ) -> Result<(), OpenError> {
     let workers = settings.cores.len();
-    for (port, chosen_mac) in settings.ports.iter().zip(macs) {
+    for (port, given) in settings.ports.iter().zip(given) {
         let device = Port::named(&opened.eal, &port.device.name)?;
         let kernel_mtu = kernel_mtu(&port.device);
         let (receive, transmit) = queues(&device, port.queues, workers)?;
@@ -122,7 +123,7 @@ fn open_ports(
             &opened.pool,
         )?;
         note(&started);
-        let mac = chosen_mac.unwrap_or_else(|| started.port.mac());
+        let mac = given.as_ref().and_then(|given| given.mac).unwrap_or_else(|| started.port.mac());
         let mtu = match kernel_mtu {
             Some(mtu) => settings.mtu.map_or(mtu, |wanted| wanted.min(mtu)),
             None => started.port.mtu()?,
@@ -132,6 +133,7 @@ fn open_ports(
             Some(exception) => {
                 let (running, links) =
                     open_exception(opened, &exception.device.name, mac, workers)?;
+                given.iter().for_each(|given| given.restore(&exception.interface));
                 if let Err(error) = keep_without_carrier(&exception.interface) {
                     tracing::debug!(%error, "the kernel forgets its neighbors without carrier");
                 }
@@ -165,21 +167,6 @@ fn kernel_mtu(device: &Device) -> Option<u16> {
     let text = std::fs::read_to_string(format!("/sys/class/net/{}/mtu", device.argument("iface")?));
     let mtu: u32 = text.ok()?.trim().parse().ok()?;
     Some(mtu.min(u16::MAX.into()) as u16)
-}
-
-/// The link address that the node's exception interface is to have: the operator's choice, or
-/// what the interface was given when it was made.
-fn exception_mac(exception: &args::Exception) -> Option<[u8; 6]> {
-    exception.mac.or_else(|| {
-        let path = format!("/sys/class/net/{}/address", exception.interface);
-        let text = std::fs::read_to_string(path).ok()?;
-        let mut mac = [0; 6];
-        let mut digits = text.trim().split(':');
-        for byte in &mut mac {
-            *byte = u8::from_str_radix(digits.next()?, 16).ok()?;
-        }
-        Some(mac)
-    })
 }
 
 /// Opens the exception port and shares its queues among the workers.
@@ -263,7 +250,7 @@ fn exception_value(device: &Device, mac: Option<[u8; 6]>) -> String {
     }
 }
 
-fn eal_settings(settings: &Settings, macs: &[Option<[u8; 6]>], packets: u32) -> EalSettings {
+fn eal_settings(settings: &Settings, given: &[Option<Given>], packets: u32) -> EalSettings {
     let bytes = u64::from(packets) * u64::from(BUFFER);
     let megabytes = bytes.div_ceil(1 << 20) as u32 + 64;
     let free = capsule::free_huge_pages();
@@ -278,10 +265,9 @@ fn eal_settings(settings: &Settings, macs: &[Option<[u8; 6]>], packets: u32) -> 
     };
     let devices = || settings.ports.iter().map(|port| &port.device);
     let on = |bus: Bus| devices().filter(move |device| device.bus == bus).map(Device::eal_value);
-    let exceptions =
-        settings.ports.iter().zip(macs).filter_map(|(port, mac)| {
-            Some(exception_value(&port.exception.as_ref()?.device, *mac))
-        });
+    let exceptions = settings.ports.iter().zip(given).filter_map(|(port, given)| {
+        Some(exception_value(&port.exception.as_ref()?.device, given.as_ref()?.mac))
+    });
     // The workers' CPUs are in the list so that EAL's own threads stay off them.
     let lcores: Vec<String> = settings.cores.iter().map(usize::to_string).collect();
     EalSettings {

@@ -8,6 +8,7 @@ use api::{MAX_PAUSE, Reply};
 use crossbeam::channel::Sender;
 
 use crate::bfd::Readiness;
+use crate::clock::boot_millis;
 use crate::control::Control;
 
 /// How long routers may take to agree to a longer silence: their margin beyond it.
@@ -30,7 +31,10 @@ impl Control {
         restart: api::Restart,
         reply: &Sender<Reply>,
     ) -> Result<(), String> {
-        let pause_ms = restart.pause_ms;
+        let api::Restart { pause_ms, not_after_ms } = restart;
+        if not_after_ms.is_some_and(|end| boot_millis() > end) {
+            return Err("it is too late for that restart".into());
+        }
         if pause_ms > MAX_PAUSE {
             return Err(format!("pause_ms is {MAX_PAUSE} at most, not {pause_ms}"));
         }
@@ -66,6 +70,9 @@ impl Control {
                 return;
             }
             Ok(Readiness::Missing(_)) if now < until => return,
+            Ok(Readiness::Missing(routers)) if routers.is_empty() => {
+                vec!["the thread that speaks BFD does not answer".into()]
+            }
             Ok(Readiness::Missing(routers)) => routers
                 .into_iter()
                 .map(|router| format!("{router} does not agree to a longer BFD interval"))

@@ -82,6 +82,7 @@ fn prepare(socket: &impl AsFd, neighbor: &Neighbor) -> io::Result<()> {
     let near = neighbor.ttl_security.then_some(MAX_TTL);
     option::set_ttl(socket, address, near)?;
     option::set_min_ttl(socket, address, near.unwrap_or(0))?;
+    option::set_steady(socket);
     let socket = SockRef::from(socket);
     mark(&socket, address)?;
     socket.set_tcp_nodelay(true)?;

@@ -119,6 +119,15 @@ pub(crate) fn peer(
             table.problem_at(place, text);
         }
     }
+    let passive = table.or("passive", false, Value::boolean);
+    for Placed { value: address, place } in addresses {
+        if passive && matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+            let text = format!(
+                "{address} is of a link alone: nobody listens for it there, so `passive` cannot be"
+            );
+            table.problem_at(place, text);
+        }
+    }
     let all = |names: &[&str]| (0..names.len()).collect::<Vec<_>>();
     let chosen = |names: &[&str], kind: Kind, value: &Value<'_>| {
         members::select(value, names, kind).map(|chosen| chosen.into_iter().collect())
@@ -131,7 +140,7 @@ pub(crate) fn peer(
         connect_retry: table.or("connect_retry", defaults.connect_retry, connect_retry),
         password: table.optional("password", |value| password(value, secrets)),
         ttl_security: table.or("ttl_security", false, Value::boolean),
-        passive: table.or("passive", false, Value::boolean),
+        passive,
         extended_next_hop: table.or("extended_next_hop", false, Value::boolean),
         interface,
         nodes: table.or("nodes", all(&everyone.l4), |value| chosen(&everyone.l4, Kind::L4, value)),

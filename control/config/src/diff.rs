@@ -110,6 +110,19 @@ pub fn restart_needed(running: Running<'_>, new: &Config, node: &str) -> Vec<Str
         (Some(old), Some(new)) => changed(&old, &new).into_iter().map(of_node).collect(),
         (Some(_), None) | (None, Some(_)) => vec![of_node("nics")],
     };
+    let addresses = |config: &Config| {
+        config.l4.iter().find(|l4| l4.name == node).map(|l4| l4.addresses.clone())
+    };
+    if let (Some(old), Some(new_bgp)) = (&running.control.bgp, &new.bgp) {
+        if old.port != new_bgp.port {
+            needed.push("bgp: `port` takes a restart of palier-control".into());
+        }
+        if addresses(running.control) != addresses(new) {
+            needed.push(format!(
+                "{node}: `addresses` takes a restart of palier-control: BGP listens on the old ones"
+            ));
+        }
+    }
     let of_site = |key: &str| format!("site: `{key}` takes a restart of palier-control");
     match (&running.control.site.peering, &new.site.peering) {
         (None, None) => {}

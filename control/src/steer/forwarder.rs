@@ -97,7 +97,8 @@ impl Steer {
         if last.is_some_and(|last| last != started_ms) {
             // A new process, which has read the file as it is now.
             self.dataplane_started_with = self.site.config.clone();
-            self.begin_to_settle();
+            self.ask_for_proof();
+            self.lost.presume(&self.bfd.borrow());
         }
         self.dataplane.key_fingerprint = found.as_ref().map(|found| found.key_fingerprint.clone());
         let snapshot = found.map(|found| Arc::new(found.snapshot));
@@ -144,7 +145,7 @@ impl Steer {
             (None, None) => Before::nothing(),
         };
         let mut plan = Plan::of(&known, &before);
-        plan.snapshot.bfd = neighbors::watched(&self.site.config, self.site.own());
+        plan.snapshot.bfd = neighbors::watched(&self.site.config, self.site.own(), &self.links);
         self.counters.plans += 1;
         self.plan = Some((self.site.config.clone(), plan));
     }

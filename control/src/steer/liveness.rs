@@ -29,6 +29,13 @@ impl Lost {
         }
     }
 
+    /// The dataplane is another one than told this last. Routers that saw the end of its sessions may take
+    /// BGP up again before BFD: those that go on, or come back, are told by the new one.
+    pub(super) fn presume(&mut self, before: &[BfdStatus]) {
+        let up = before.iter().filter(|session| session.state == BfdState::Up);
+        self.0.extend(up.map(|session| session.remote));
+    }
+
     pub(super) fn routers(&self) -> &BTreeSet<IpAddr> {
         &self.0
     }
@@ -131,6 +138,18 @@ mod tests {
         lost.learn(&[session(BfdState::Down, 1)]);
         let off = BfdStatus { remote_admin_down: true, ..session(BfdState::Down, 1) };
         lost.learn(&[off]);
+        assert!(lost.routers().is_empty());
+    }
+
+    #[test]
+    fn a_router_that_may_have_seen_the_end_of_a_dataplane_is_lost_until_it_is_up_again() {
+        let mut lost = Lost::default();
+        let other = BfdStatus { remote: [192, 0, 2, 131].into(), ..session(BfdState::Down, 0) };
+        lost.presume(&[session(BfdState::Up, 0), other]);
+        assert_eq!(lost.routers().len(), 1);
+        lost.learn(&[session(BfdState::Down, 0)]);
+        assert_eq!(lost.routers().len(), 1);
+        lost.learn(&[session(BfdState::Up, 0)]);
         assert!(lost.routers().is_empty());
     }
 

@@ -1,35 +1,26 @@
 //! The dataplane's planned restart: routers bear its silence, and are told nothing that is due to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{Change, Failed, Reply};
+use api::Snapshot;
 use bgp::SessionState;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::words::{PATIENCE, release_of};
 use super::{Starting, Steer};
+use crate::clock::boot;
 use crate::dataplane::watchdog::Pulse;
 use crate::dataplane::{self, Unanswered};
 
 /// Longest silence of a dataplane that is expected back.
 const LONGEST: Duration = Duration::from_secs(10);
+/// The dataplane's program, which lies beside this one.
+const DATAPLANE: &str = "palier-dataplane";
 /// How long the dataplane may take to prepare the routers, and a bit.
 const PREPARING: Duration = Duration::from_secs(4);
-
-/// Longest time that a dataplane which is back is given for its ports to come up: a NIC may take
-/// seconds to agree on a speed, a switch to notice that somebody is there.
-const SETTLING: Duration = Duration::from_secs(5);
-/// How often it is looked whether anybody has answered.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// A dataplane that was started anew, until somebody was heard through it. Nobody is thought to be down
-/// for his silence until then.
-#[derive(Debug)]
-pub(super) struct Settling {
-    until: Instant,
-    /// How often somebody had answered before it had its Snapshot; `None` until it has.
-    heard: Option<u64>,
-}
 
 /// How the dataplane takes it: with so many BFD sessions that go on, or not at all.
 pub(super) type Answer = Result<usize, Vec<String>>;
@@ -47,6 +38,8 @@ pub(super) struct Pause {
     started_ms: u64,
     /// BFD sessions that go on.
     sessions: usize,
+    /// What it had: it will have that again.
+    had: Option<Arc<Snapshot>>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -69,11 +62,24 @@ impl Steer {
         };
         let length = self.bearable();
         tracing::info!(uid, ?length, "restart of the dataplane");
-        let until = Instant::now() + PREPARING + length;
-        self.pause = Some(Pause { length, since: None, until, started_ms, sessions: 0, reply });
+        let until = Instant::now() + PATIENCE + PREPARING + length;
+        let (since, sessions, had) = (None, 0, None);
+        self.pause = Some(Pause { length, since, until, started_ms, sessions, had, reply });
         let (socket, restarts) = (self.socket.clone(), self.restarts.clone());
-        let request = api::Restart { pause_ms: length.as_millis() as u32 };
+        let request = api::Restart {
+            pause_ms: length.as_millis() as u32,
+            // Nobody waits for it after that.
+            not_after_ms: Some((boot() + PREPARING).as_millis() as u64),
+        };
+        let program = self.program.with_file_name(DATAPLANE);
         tokio::spawn(async move {
+            // A program that does not start would be noticed too late. Elsewhere, it is somebody else's.
+            if program.is_file()
+                && let Err(reason) = release_of(&program, DATAPLANE).await
+            {
+                let _ = restarts.send(Err(vec![reason]));
+                return;
+            }
             let answer = dataplane::ask(&socket, &api::Request::Restart(request), PREPARING).await;
             // The loop ends only with the process.
             let _ = restarts.send(understood(answer));
@@ -85,8 +91,11 @@ impl Steer {
         if self.pause.is_some() {
             return Err("the dataplane is being restarted already".into());
         }
-        if self.leaving.is_some() || self.starting != Starting::Over {
+        if self.leaving.is_some() || self.upgrading || self.starting != Starting::Over {
             return Err("control has just been started, or is stopping: try again".into());
+        }
+        if *self.building.borrow() {
+            return Err("the dataplane builds tables: try again when it has them".into());
         }
         match (&self.dataplane.greeting, &self.dataplane.lost, &*self.pulse.borrow()) {
             (Some(greeting), None, Pulse::Beats(_)) => Ok(greeting.started_ms),
@@ -99,15 +108,16 @@ impl Steer {
         }
     }
 
-    /// How long the dataplane may be away for BGP's sake: a router's hold time runs since the last
-    /// KEEPALIVE, which may be a third of it ago.
+    /// How long the dataplane may be away for BGP's sake. A router's hold time runs since the last
+    /// KEEPALIVE, which may be a third of it ago; and what was sent into the void is sent again after
+    /// ever longer pauses, so that the next may come as long after the dataplane as that was away.
     fn bearable(&self) -> Duration {
         let sessions = self.routes.sessions().into_iter();
         let held = sessions
             .filter(|session| session.state == SessionState::Established)
             .filter_map(|session| session.hold_time)
             .filter(|time| !time.is_zero());
-        held.map(|time| time * 2 / 3).min().map_or(LONGEST, |time| time.min(LONGEST))
+        held.map(|time| time / 3).min().map_or(LONGEST, |time| time.min(LONGEST))
     }
 
     /// The dataplane is about to end, or will not.
@@ -119,6 +129,7 @@ impl Steer {
                 pause.sessions = sessions;
                 pause.since = Some(now);
                 pause.until = now + pause.length;
+                pause.had = self.dataplane.in_force.clone();
             }
             Err(reasons) => {
                 tracing::error!(?reasons, "the dataplane is not restarted");
@@ -130,38 +141,20 @@ impl Steer {
         }
     }
 
-    /// Another dataplane is there than before.
-    pub(super) fn begin_to_settle(&mut self) {
-        if self.checks.heard(&self.site.aim).is_some() {
-            self.settling = Some(Settling { until: Instant::now() + SETTLING, heard: None });
-            self.checks.forgive(true);
-        }
-    }
-
-    /// Whether anybody has answered through a dataplane that was started anew.
-    pub(super) fn settle_down(&mut self) {
-        let follows = self.dataplane.follows;
-        let Some(Settling { until, heard }) = &mut self.settling else { return };
-        let now = self.checks.heard(&self.site.aim);
-        if follows && heard.is_none() {
-            *heard = now;
-        }
-        let answered = follows && heard.is_none_or(|before| now.is_none_or(|now| now > before));
-        if answered || Instant::now() >= *until {
-            tracing::info!(answered, "failures of checks count again");
-            self.settling = None;
-            self.checks.forgive(false);
-        }
-    }
-
-    /// When it is looked again whether anybody has answered.
-    pub(super) fn look(&self) -> Option<Instant> {
-        self.settling.as_ref().map(|_| Instant::now() + LOOK)
-    }
-
     /// Whether the dataplane may be away without anything coming of it.
     pub(super) fn pausing(&self) -> bool {
-        self.pause.is_some()
+        self.pause.as_ref().is_some_and(|pause| pause.since.is_some())
+    }
+
+    /// What the dataplane has, as far as announcements are concerned: while it is away as planned, what it
+    /// had.
+    pub(super) fn believed(&self) -> Option<&Snapshot> {
+        let paused = self.pause.as_ref().filter(|pause| pause.since.is_some());
+        let snapshot = match paused {
+            Some(pause) => &pause.had,
+            None => &self.dataplane.in_force,
+        };
+        snapshot.as_deref()
     }
 
     /// Ends the restart once the dataplane is back with all that it had, or should be.
@@ -172,7 +165,7 @@ impl Steer {
         let back = self.dataplane.greeting.as_ref().is_some_and(another)
             && self.dataplane.lost.is_none()
             && self.dataplane.follows
-            && self.settling.is_none()
+            && self.proof.is_none()
             && matches!(*self.pulse.borrow(), Pulse::Beats(_));
         if !back && now < until && self.leaving.is_none() {
             return;
@@ -188,6 +181,11 @@ impl Steer {
                 "palier-dataplane {program} forwards again, {away} ms after the one before ended; \
                  BFD sessions that went on: {sessions}"
             ));
+        } else if self.leaving.is_some() {
+            change.failed.push(Failed {
+                what: "palier-control".into(),
+                reason: "it was told to stop, and does not wait for the dataplane any more".into(),
+            });
         } else {
             tracing::error!(?length, "the dataplane is not back");
             change.failed.push(Failed {

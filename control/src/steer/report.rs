@@ -44,7 +44,7 @@ impl Steer {
     /// Services and VIPs that the dataplane has. To announce others would send packets to where nobody
     /// takes them.
     pub(super) fn served(&self) -> HashSet<(&str, Prefix)> {
-        let services = self.dataplane.in_force.iter().flat_map(|snapshot| &snapshot.services);
+        let services = self.believed().into_iter().flat_map(|snapshot| &snapshot.services);
         services.flat_map(|s| s.vips.iter().map(|&vip| (s.name.as_str(), vip))).collect()
     }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Starting, Steer};
 use crate::announce::{self, Known, Stance, Told};
-use crate::neighbors::{neighbor, speakers};
+use crate::neighbors::{Links, neighbor, speakers};
 
 /// How often a speaker that could not be started is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -45,6 +45,7 @@ struct Sources {
     in_force: Option<u64>,
     stance: Stance,
     lost: BTreeSet<IpAddr>,
+    links: Links,
     settled: bool,
 }
 
@@ -115,10 +116,6 @@ impl Steer {
             return;
         }
         self.speak(&bgp);
-        // What the dataplane lacks until it is back is no news.
-        if self.pausing() {
-            return;
-        }
         let stance = self.stance(bgp.drain_time);
         // Once routers were told that they know all, they do.
         self.routes.settled |= self.starting == Starting::Over && self.dataplane.follows;
@@ -128,6 +125,7 @@ impl Steer {
             in_force: self.dataplane.in_force.as_ref().map(|snapshot| snapshot.generation),
             stance,
             lost: self.lost_routers(),
+            links: self.links.clone(),
             settled: self.routes.settled,
         };
         if self.routes.made_of.as_ref() == Some(&sources) {
@@ -222,7 +220,9 @@ impl Steer {
         let own = self.site.own();
         for (router, peer) in speakers(config, own) {
             for session in &peer.sessions {
-                let Some(neighbor) = neighbor(bgp, own, router, peer, session) else { continue };
+                let Some(neighbor) = neighbor(bgp, own, router, peer, session, &self.links) else {
+                    continue;
+                };
                 let told = announce::told(&known, peer, session);
                 peers.push(bgp::Peer {
                     neighbor: Arc::new(neighbor),
@@ -240,7 +240,7 @@ impl Steer {
         let takes = |service: &&api::Service| {
             service.nodes.iter().any(|member| member.state == State::Up && member.weight > 0)
         };
-        let services = self.dataplane.in_force.iter().flat_map(|snapshot| &snapshot.services);
+        let services = self.believed().into_iter().flat_map(|snapshot| &snapshot.services);
         let services = services.filter(takes);
         services.flat_map(|s| s.vips.iter().map(|&vip| (s.name.as_str(), vip))).collect()
     }

@@ -52,7 +52,7 @@ impl Steer {
                 state: format!("{:?}", SessionState::Idle),
                 up: false,
                 since_ms: 0,
-                why: Some(self.why_not(address)),
+                why: Some(self.why_not(address, peer)),
                 hold_time_s: None,
                 keepalive_s: None,
                 router_id: None,
@@ -94,10 +94,13 @@ impl Steer {
     }
 
     /// Why there is no session with a router at all.
-    fn why_not(&self, address: IpAddr) -> String {
+    fn why_not(&self, address: IpAddr, peer: &config::Peer) -> String {
         let own = self.site.own();
         if let Some(why) = &self.routes.mute {
             return why.clone();
+        }
+        if let Some(why) = self.links.why_not(peer, address) {
+            return why;
         }
         if own.addresses.iter().all(|own| own.is_ipv4() != address.is_ipv4()) {
             return format!("{} has no address of its family", own.name);
@@ -106,7 +109,7 @@ impl Steer {
     }
 }
 
-/// LOCAL_PREF goes over iBGP alone.
+/// LOCAL_PREF goes over iBGP alone, a longer path over eBGP alone.
 fn route(route: &Route, internal: bool) -> RouteStatus {
     let Attributes { med, local_pref, prepend, communities, large_communities } =
         &*route.attributes;
@@ -116,7 +119,7 @@ fn route(route: &Route, internal: bool) -> RouteStatus {
         prefix: route.prefix.to_string(),
         med: *med,
         local_preference: local_pref.filter(|_| internal),
-        prepend: *prepend,
+        prepend: if internal { 0 } else { *prepend },
         communities: communities.iter().map(community).collect(),
         large_communities: large_communities.iter().map(large).collect(),
     }

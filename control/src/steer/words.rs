@@ -17,7 +17,9 @@ use crate::clock::unix_ms;
 use crate::peer::Reach;
 
 /// How long a program may take to tell its release.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// This program.
+const CONTROL: &str = "palier-control";
 /// How long an operator's answer may take to be written before the program changes.
 const TELL: Duration = Duration::from_millis(100);
 
@@ -83,38 +85,47 @@ impl Steer {
     }
 
     /// Makes sure that the program in this one's place starts at all; answers, and has the loop end.
-    pub(super) fn begin_upgrade(&self, uid: u32, reply: oneshot::Sender<Reply>) {
+    pub(super) fn begin_upgrade(&mut self, uid: u32, reply: oneshot::Sender<Reply>) {
+        if self.pause.is_some() || self.leaving.is_some() || self.upgrading {
+            let reason = "the dataplane is being restarted, or control: try again";
+            let _ = reply.send(Reply::Refused { reasons: vec![reason.into()] });
+            return;
+        }
+        self.upgrading = true;
         let (path, upgrade) = (self.program.clone(), self.upgrade.clone());
         tokio::spawn(async move {
-            match release_of(&path).await {
+            let release = release_of(&path, CONTROL).await;
+            let can = release.is_ok();
+            match release {
                 Ok(release) => {
                     tracing::info!(uid, release, "upgrade");
                     let notes = vec![format!("{} starts as {release}", path.display())];
                     let _ = reply.send(Reply::Done(Change { notes, failed: Vec::new() }));
                     // The caller's task writes it at the next turn of this runtime.
                     sleep(TELL).await;
-                    upgrade.notify_one();
                 }
                 Err(reason) => _ = reply.send(Reply::Refused { reasons: vec![reason] }),
             }
+            // The loop ends only with the process.
+            let _ = upgrade.send(can);
         });
     }
 }
 
 /// What a program says to `--version`.
-async fn release_of(path: &Path) -> Result<String, String> {
+pub(super) async fn release_of(path: &Path, program: &str) -> Result<String, String> {
     let shown = path.display();
     let mut command = Command::new(path);
     command.arg("--version").stdout(Stdio::piped()).stderr(Stdio::null());
-    let program =
+    let running =
         Program::start(command).map_err(|error| format!("{shown} cannot be started: {error}"))?;
-    let Ended { status, out, .. } = timeout(PATIENCE, program.end(Leftovers::Kill))
+    let Ended { status, out, .. } = timeout(PATIENCE, running.end(Leftovers::Kill))
         .await
         .map_err(|_| format!("{shown} --version does not end"))?
         .map_err(|error| format!("{shown}: {error}"))?;
     let said = String::from_utf8_lossy(first_line(&out).unwrap_or_default()).into_owned();
-    if status.success() && said.starts_with("palier-control ") {
+    if status.success() && said.split(' ').next() == Some(program) {
         return Ok(said);
     }
-    Err(format!("{shown} is no palier-control: {status}"))
+    Err(format!("{shown} is no {program}: {status}"))
 }

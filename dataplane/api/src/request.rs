@@ -42,6 +42,9 @@ pub struct Restart {
     /// How long it may take until the next process forwards, in milliseconds, up to [`MAX_PAUSE`]:
     /// routers with BFD are asked to bear a silence of that long.
     pub pause_ms: u32,
+    /// CLOCK_BOOTTIME in milliseconds after which it shall not begin: whoever asked has given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after_ms: Option<u64>,
 }
 
 /// A Snapshot to put in force.
@@ -290,7 +293,7 @@ mod tests {
             Request::Stats,
             Request::Heartbeats,
             Request::Flows(FlowsQuery::default()),
-            Request::Restart(Restart { pause_ms: 5_000 }),
+            Request::Restart(Restart { pause_ms: 5_000, not_after_ms: Some(7) }),
             Request::Capture(CaptureFilter { dropped: true, ..CaptureFilter::default() }),
         ] {
             assert_eq!(Request::parse(&request.to_line()).unwrap(), request);

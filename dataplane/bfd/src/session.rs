@@ -37,6 +37,9 @@ pub struct Session {
     diagnostic: Diagnostic,
     local_discr: NonZeroU32,
     remote: Remote,
+    /// The last packet of the other side said AdminDown. It sends a few of those, and then nothing (RFC
+    /// 5880 section 6.8.16): that nothing comes any more does not undo it.
+    remote_admin_down: bool,
 
     last_tx: Option<Instant>,
     next_tx: Instant,
@@ -76,6 +79,7 @@ impl Session {
             diagnostic: Diagnostic::NONE,
             local_discr: discriminator,
             remote: Remote::UNKNOWN,
+            remote_admin_down: false,
             last_tx: None,
             next_tx: now,
             expires: None,
@@ -102,6 +106,11 @@ impl Session {
     /// bfd.RemoteSessionState.
     pub fn remote_state(&self) -> State {
         self.remote.state
+    }
+
+    /// Whether the other side's operator has switched the session off, as far as it said last.
+    pub fn remote_admin_down(&self) -> bool {
+        self.remote_admin_down
     }
 
     /// bfd.LocalDiscr.
@@ -191,6 +200,7 @@ impl Session {
         }
         let interval = self.interval();
         self.remote = Remote::of(packet);
+        self.remote_admin_down = packet.state == State::AdminDown;
         if packet.final_ && self.poll == Poll::Sent {
             self.poll = Poll::None;
             self.desired_min_tx = self.desired();

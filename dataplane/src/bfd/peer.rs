@@ -172,7 +172,7 @@ impl Peer {
             interval: self.session.interval(),
             detection: self.session.detection_time(),
             held: self.held,
-            remote_admin_down: self.session.remote_state() == State::AdminDown,
+            remote_admin_down: self.session.remote_admin_down(),
         }
     }
 

@@ -188,9 +188,10 @@ impl Encoder {
         update(vec![], vec![optional(PathAttributeValue::MpUnreach(unreach))], vec![])
     }
 
-    /// The path: nobody but us, as often as is wished. A segment holds 255.
+    /// The path: nobody but us, as often as is wished. A segment holds 255. Within the AS it is empty:
+    /// there its own number is a loop (RFC 4271 sections 5.1.2, 9.1.2).
     fn as_path(&self, attributes: &Attributes) -> Vec<PathAttribute> {
-        let own = usize::from(!self.internal) + usize::from(attributes.prepend);
+        let own = if self.internal { 0 } else { 1 + usize::from(attributes.prepend) };
         let path = vec![self.local_as; own];
         let sequence = AsPathSegmentType::AsSequence;
         let fours: Vec<_> = path.chunks(255).map(|s| As4PathSegment::new(sequence, s)).collect();

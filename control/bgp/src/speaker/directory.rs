@@ -84,6 +84,8 @@ impl Directory {
                 None => self.start(generation, &peer.neighbor, order),
             }
         }
+        // Who comes later is told nothing of a restart that is over.
+        self.process.restarted &= !wanted.settled;
         self.board.hand_out(generation);
     }
 

@@ -95,6 +95,14 @@ fn restart_needed(old: &Config, new: &Config, node: &str) -> Vec<String> {
 }
 
 #[test]
+fn where_bgp_listens_takes_a_restart() {
+    let bgp = |port: &str| good(&format!("{EXAMPLE}\n[bgp]\nlocal_as = 65001\nport = {port}\n"));
+    let expected = ["bgp: `port` takes a restart of palier-control"];
+    assert_eq!(restart_needed(&bgp("179"), &bgp("1790"), "l4-2"), expected);
+    assert_eq!(restart_needed(&good(EXAMPLE), &bgp("1790"), "l4-2"), [""; 0]);
+}
+
+#[test]
 fn what_takes_a_restart_is_named_for_the_node_it_is_about() {
     let old = good(EXAMPLE);
     let more = "cores = \"2-5\"\nexception = \"lb0\"\nvlan = 5\nmtu = 9000\nconnections = 5\nflow_details = true\nidle = \"adaptive\"";

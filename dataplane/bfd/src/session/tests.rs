@@ -106,6 +106,18 @@ fn in_down_silence_makes_the_peer_forgotten() {
 }
 
 #[test]
+fn a_session_that_was_switched_off_stays_so_in_silence() {
+    let now = Instant::now();
+    let mut session = in_state(State::Up, now);
+    session.receive(&from_peer(State::AdminDown), now).unwrap();
+    assert!(session.remote_admin_down());
+    session.turn(now + 2000 * MS);
+    assert_eq!((session.remote_state(), session.remote_admin_down()), (State::Down, true));
+    session.receive(&from_peer(State::Down), now + 2000 * MS).unwrap();
+    assert!(!session.remote_admin_down());
+}
+
+#[test]
 fn a_session_that_is_not_up_sends_once_a_second_at_most() {
     let start = Instant::now();
     let mut session = new(policy(10, 3), start);

@@ -109,7 +109,8 @@ fn an_announcement_is_these_bytes() {
 fn within_an_as_there_is_no_path_but_a_preference() {
     let internal = Neighbor { peer_as: ours().local_as, ..ours() };
     for (local_pref, sent) in [(None, 100), (Some(7), 7)] {
-        let attributes = Attributes { local_pref, ..Attributes::default() };
+        // What is prepended elsewhere would be a loop here.
+        let attributes = Attributes { local_pref, prepend: 3, ..Attributes::default() };
         let values = values(&encoder(&internal).announce(&v4(1), &attributes)[0], true);
         let path = AsPath::As4PathSegments([].into());
         assert!(values.contains(&PathAttributeValue::AsPath(path)));

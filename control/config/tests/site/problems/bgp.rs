@@ -88,6 +88,13 @@ fn keys_of_a_router() {
         problems_of(&[&local, BGP]),
         ["3:11: router r1: address: fe80::1 is of a link alone: `interface` says of which"]
     );
+    let deaf = [&local, "interface = \"palier0\"\npassive = true\n"].concat();
+    assert_eq!(
+        problems_of(&[&deaf, BGP]),
+        [
+            "3:11: router r1: address: fe80::1 is of a link alone: nobody listens for it there, so `passive` cannot be"
+        ]
+    );
 }
 
 #[test]

@@ -13,6 +13,8 @@ use crate::plan::Plan;
 
 /// How often a state file that could not be written is tried again.
 const FLUSH: Duration = Duration::from_secs(5);
+/// How often a link that lacks an address is looked at.
+const LINKS: Duration = Duration::from_secs(2);
 
 impl Steer {
     /// When something is to be done though nothing happened.
@@ -27,16 +29,21 @@ impl Steer {
         let leaving = self.leaving.and_then(Leaving::wake);
         let pause = self.pause.as_ref().map(Pause::wake);
         let counting = self.census.next();
-        let (routes, look) = (self.routes.wake(), self.look());
-        let all = [planned, starting, flush, leaving, pause, counting, routes, look];
+        let (routes, look) = (self.routes.wake(), self.next_look());
+        let links = self.links.lack(&self.site.config, self.site.own());
+        let links = links.then(|| Instant::now() + LINKS);
+        let all = [planned, starting, flush, leaving, pause, counting, routes, look, links];
         all.into_iter().flatten().min()
     }
 
     /// Draws the conclusions from whatever has happened.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn conclude(&mut self) {
         self.flush();
-        self.settle_down();
+        self.look_for_proof();
         self.end_pause();
+        if self.links.learn(&self.site.config, self.site.own()) {
+            self.stale = true;
+        }
         if let Starting::Waiting { until, empty } = self.starting {
             // What a dataplane was found with is left alone until then, so what it does not know yet
             // cannot be asked.
