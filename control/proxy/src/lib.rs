@@ -1,4 +1,124 @@
 //! Tier 3: accepts clients' connections on the VIPs, and passes their requests to servers.
+//!
+//! ```text
+//!   accept -> PROXY header? -> TLS? -> requests, one by one -> route -> pool -> server
+//!                                  \-> or the connection as it is    -> pool -> server
+//! ```
+//! Each core has a thread with a runtime of its own, listeners (`SO_REUSEPORT`) and connections to servers
+//! that are kept; what is known and counted of servers is common to all. Settings are replaced as a whole
+//! while connections go on: each request sees the settings of its moment.
 
 pub mod balance;
+mod connection;
+mod core;
+mod http;
+mod listener;
+mod pool;
 pub mod proxy_protocol;
+pub mod settings;
+mod stream;
+mod tunnel;
+mod upstream;
+mod worker;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::watch;
+
+pub use crate::core::Drain;
+use crate::core::State;
+use crate::settings::Settings;
+use crate::worker::{Order, Worker};
+
+/// Why settings are not in force.
+#[derive(Debug, Error)]
+pub enum Refused {
+    /// An address cannot be listened on.
+    #[error("{address} cannot be listened on: {source}")]
+    Listen {
+        /// It.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// There can be no thread, or no runtime.
+    #[error("no thread for the proxy: {0}")]
+    Thread(io::Error),
+}
+
+/// The proxy of a node. On drop it ends, with all connections.
+#[derive(Debug)]
+pub struct Proxy {
+    state: Arc<State>,
+    workers: Vec<Worker>,
+    listening: BTreeSet<SocketAddr>,
+    drain: watch::Sender<Drain>,
+}
+
+impl Proxy {
+    /// Serves by these settings, on so many cores. Servers are used until they are said to be unusable.
+    ///
+    /// # Errors
+    /// See [`Refused`]; nothing is left.
+    pub fn start(workers: NonZeroUsize, settings: &Settings) -> Result<Self, Refused> {
+        let state = Arc::new(State::new(&Settings::default(), &[]));
+        let (drain, drained) = watch::channel(Drain::None);
+        let workers = (0..workers.get())
+            .map(|number| Worker::start(number, state.clone(), drained.clone()))
+            .collect::<io::Result<_>>()
+            .map_err(Refused::Thread)?;
+        let mut proxy = Self { state, workers, listening: BTreeSet::new(), drain };
+        proxy.set(settings)?;
+        Ok(proxy)
+    }
+
+    /// Serves by these settings from now on. Connections go on, servers that stay keep what is known of
+    /// them, and addresses that stay are listened on all the while.
+    ///
+    /// # Errors
+    /// See [`Refused`]; what was in force stays.
+    pub fn set(&mut self, settings: &Settings) -> Result<(), Refused> {
+        let state = Arc::new(State::new(settings, &self.state.pools));
+        let wanted: BTreeSet<SocketAddr> = state.addresses().collect();
+        let mut new: Vec<Vec<_>> = self.workers.iter().map(|_| Vec::new()).collect();
+        for &address in wanted.difference(&self.listening) {
+            for listeners in &mut new {
+                let listener = listener::listen(address)
+                    .map_err(|source| Refused::Listen { address, source })?;
+                listeners.push((address, listener));
+            }
+        }
+        for (worker, listeners) in self.workers.iter().zip(new) {
+            worker.tell(Order::Set(state.clone(), listeners));
+        }
+        (self.state, self.listening) = (state, wanted);
+        Ok(())
+    }
+
+    /// Whether a server is used. What it has goes on.
+    pub fn set_usable(&self, pool: &str, server: &str, usable: bool) {
+        let pools = self.state.pools.iter().filter(|one| one.settings.name == pool);
+        let servers = pools.flat_map(|pool| &pool.servers);
+        servers
+            .filter(|one| one.settings.name == server)
+            .for_each(|server| server.set_usable(usable));
+    }
+
+    /// The next step of going away, or back to [`Drain::None`] while nobody was refused.
+    pub fn drain(&self, drain: Drain) {
+        self.drain.send_replace(drain);
+    }
+
+    /// Connections of clients that are open.
+    pub fn open(&self) -> usize {
+        self.workers.iter().map(Worker::open).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! A client's connection from its acceptance to its end: PROXY header, TLS, and then requests or a tunnel.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::core::Core;
+use crate::http::Client;
+use crate::pool::Pool;
+use crate::proxy_protocol::{self, Header};
+use crate::settings::{Frontend, Key, Mode};
+use crate::tunnel;
+use crate::upstream::{self, Ends, Stream};
+
+/// Serves it.
+pub(crate) async fn serve(
+    core: Rc<Core>,
+    frontend: Arc<Frontend>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let _open = core.opened();
+    // Answers are written as a whole.
+    let _ = stream.set_nodelay(true);
+    let Ok(local) = stream.local_addr() else { return };
+    let ends = Ends { client: canonical(peer), local: canonical(local) };
+    // A connection on which nothing has come costs next to nothing. In TCP mode the server may be the
+    // one who speaks first.
+    let speaks_first = matches!(frontend.mode, Mode::Http(_)) || frontend.tls.is_some();
+    if speaks_first
+        && !matches!(timeout(frontend.timeouts.idle, stream.readable()).await, Ok(Ok(())))
+    {
+        return;
+    }
+    let is_proxy = frontend.accept_proxy.iter().any(|prefix| prefix.contains(peer.ip()));
+    if is_proxy {
+        let introduced = timeout(frontend.timeouts.handshake, introduce(stream, ends)).await;
+        match introduced {
+            Ok(Ok((stream, ends))) => secure(core, frontend, stream, ends).await,
+            Ok(Err(error)) => tracing::debug!(frontend = frontend.name, %peer, %error, "refused"),
+            Err(_) => tracing::debug!(frontend = frontend.name, %peer, "no PROXY header in time"),
+        }
+    } else {
+        secure(core, frontend, stream, ends).await;
+    }
+}
+
+/// An IPv4 address is one, also where it comes to a socket of IPv6.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Reads the PROXY header: who is really there. What came with it comes first.
+async fn introduce(mut stream: TcpStream, ends: Ends) -> io::Result<(Prefixed<TcpStream>, Ends)> {
+    let mut prefix = BytesMut::with_capacity(256);
+    loop {
+        if stream.read_buf(&mut prefix).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let Some(read) = proxy_protocol::parse(&prefix).map_err(io::Error::other)? else {
+            continue;
+        };
+        prefix.advance(read.length);
+        let ends = match read.header {
+            Header::Proxied { source, destination } => {
+                Ends { client: canonical(source), local: canonical(destination) }
+            }
+            Header::Local => ends,
+        };
+        return Ok((Prefixed { prefix, inner: stream }, ends));
+    }
+}
+
+/// TLS, if the frontend has it.
+async fn secure<S>(core: Rc<Core>, frontend: Arc<Frontend>, stream: S, ends: Ends)
+where
+    S: Stream + 'static,
+{
+    let Some(config) = frontend.tls.clone() else {
+        return converse(core, frontend, stream, ends, false).await;
+    };
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    match timeout(frontend.timeouts.handshake, handshake).await {
+        Ok(Ok(stream)) => converse(core, frontend, stream, ends, true).await,
+        Ok(Err(error)) => {
+            tracing::debug!(frontend = frontend.name, client = %ends.client, %error, "no TLS");
+        }
+        Err(_) => {
+            tracing::debug!(frontend = frontend.name, client = %ends.client, "TLS takes too long")
+        }
+    }
+}
+
+async fn converse<S>(core: Rc<Core>, frontend: Arc<Frontend>, stream: S, ends: Ends, tls: bool)
+where
+    S: Stream + 'static,
+{
+    match frontend.mode.clone() {
+        Mode::Http(http) => Client::new(core, frontend, ends, tls).serve(http, stream).await,
+        Mode::Tcp { pool } => {
+            let pool = core.state().pools.get(pool).cloned();
+            if let Some(pool) = pool {
+                pass(&core, &frontend, &pool, stream, ends).await;
+            }
+        }
+    }
+}
+
+/// Gives it to a server as it is: to another one if the first does not take it.
+async fn pass<S: Stream>(
+    core: &Core,
+    frontend: &Frontend,
+    pool: &Arc<Pool>,
+    stream: S,
+    ends: Ends,
+) {
+    let key = match pool.settings.key {
+        Key::Source => Some(core.hash(ends.client.ip())),
+        Key::Header(_) | Key::Cookie(_) => None,
+    };
+    let mut tried = Vec::new();
+    while tried.len() <= pool.settings.retries as usize {
+        let Some(place) = core.choose(pool, &tried, key) else { return };
+        let server = &pool.servers[place];
+        let _lease = server.take();
+        match upstream::connect(pool, server, Some(ends)).await {
+            Ok(upstream) => return tunnel::run(stream, upstream, frontend.timeouts.tunnel).await,
+            Err(error) => {
+                tracing::debug!(server = server.settings.name, %error, "no connection");
+                server.counters.failed.fetch_add(1, Relaxed);
+                tried.push(place);
+            }
+        }
+    }
+}
+
+/// A stream of which some bytes have been read already.
+struct Prefixed<S> {
+    prefix: BytesMut,
+    inner: S,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.prefix.is_empty() {
+            return Pin::new(&mut self.inner).poll_read(context, buffer);
+        }
+        let length = self.prefix.len().min(buffer.remaining());
+        buffer.put_slice(&self.prefix.split_to(length));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,164 @@
+//! What the connections of one core have in common.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
+use tokio::sync::watch;
+
+use crate::balance::{Balance, Candidate};
+use crate::pool::Pool;
+use crate::settings::{Frontend, Settings};
+use crate::upstream::Kept;
+
+/// How far this node has come with going away. Each step begins where nobody is left whom it would hurt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Drain {
+    /// It stays.
+    #[default]
+    None,
+    /// Its health answers 503, so that tier 2 sends no new flows; who comes is served.
+    Announced,
+    /// Nobody new is accepted, and each answer is a connection's last.
+    Closing,
+    /// Connections on which nothing is under way are closed.
+    Leaving,
+}
+
+/// The settings in force, with what is known of the servers.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) pools: Vec<Arc<Pool>>,
+    frontends: HashMap<SocketAddr, Arc<Frontend>>,
+    hash_key: [u8; 16],
+}
+
+impl State {
+    /// These settings. Servers that were there before go on as they are.
+    pub(crate) fn new(settings: &Settings, before: &[Arc<Pool>]) -> Self {
+        let mut frontends = HashMap::new();
+        for frontend in &settings.frontends {
+            let shared = Arc::new(frontend.clone());
+            frontends.extend(frontend.listen.iter().map(|&address| (address, shared.clone())));
+        }
+        let pools = Pool::all(&settings.pools, before);
+        Self { pools, frontends, hash_key: settings.hash_key }
+    }
+
+    /// Where clients come.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.frontends.keys().copied()
+    }
+
+    /// Whose clients come to an address.
+    pub(crate) fn frontend(&self, address: SocketAddr) -> Option<&Arc<Frontend>> {
+        self.frontends.get(&address)
+    }
+}
+
+/// One core's.
+pub(crate) struct Core {
+    state: RefCell<Arc<State>>,
+    drain: watch::Receiver<Drain>,
+    /// The same, to look at without a lock.
+    drained: Cell<Drain>,
+    pub(crate) kept: Rc<Kept>,
+    /// By pool name: a reload begins no round anew.
+    balances: RefCell<HashMap<String, Balance>>,
+    candidates: RefCell<Vec<Candidate>>,
+    /// Connections that are open.
+    open: Cell<usize>,
+}
+
+/// A connection that is open, for as long as this lives.
+pub(crate) struct Open(Rc<Core>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+    }
+}
+
+impl Core {
+    pub(crate) fn new(state: Arc<State>, drain: watch::Receiver<Drain>) -> Self {
+        let drained = Cell::new(*drain.borrow());
+        Self {
+            state: RefCell::new(state),
+            drained,
+            drain,
+            kept: Rc::default(),
+            balances: RefCell::default(),
+            candidates: RefCell::default(),
+            open: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.state.borrow().clone()
+    }
+
+    pub(crate) fn set_state(&self, state: Arc<State>) {
+        self.balances
+            .borrow_mut()
+            .retain(|name, _| state.pools.iter().any(|pool| pool.settings.name == *name));
+        *self.state.borrow_mut() = state;
+    }
+
+    pub(crate) fn set_drain(&self, drain: Drain) {
+        self.drained.set(drain);
+    }
+
+    /// Counts a connection.
+    pub(crate) fn opened(self: &Rc<Self>) -> Open {
+        self.open.set(self.open.get() + 1);
+        Open(self.clone())
+    }
+
+    /// Connections that are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.get()
+    }
+
+    /// Whether tier 2 is to send no new flows here.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drained.get() >= Drain::Announced
+    }
+
+    /// Whether each answer is the last of its connection.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.drained.get() >= Drain::Closing
+    }
+
+    /// Waits until connections on which nothing is under way are to be closed.
+    pub(crate) fn leaving(&self) -> impl Future<Output = ()> + use<> {
+        let mut drain = self.drain.clone();
+        async move {
+            if drain.wait_for(|drain| *drain >= Drain::Leaving).await.is_err() {
+                // Nobody is left who could say so: the process ends.
+            }
+        }
+    }
+
+    /// The place of the server that gets the next request of a pool; nothing if nobody is left.
+    pub(crate) fn choose(&self, pool: &Pool, tried: &[usize], key: Option<u64>) -> Option<usize> {
+        let mut candidates = self.candidates.borrow_mut();
+        pool.candidates(tried, &mut candidates);
+        let mut balances = self.balances.borrow_mut();
+        let name = &pool.settings.name;
+        if !balances.contains_key(name) {
+            balances.insert(name.clone(), Balance::new(fastrand::u64(..)));
+        }
+        balances.get_mut(name)?.choose(pool.settings.method, &candidates, key)
+    }
+
+    /// What requests are told apart by: the same on every core and node of the site.
+    pub(crate) fn hash(&self, value: impl Hash) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.state.borrow().hash_key);
+        value.hash(&mut hasher);
+        hasher.finish()
+    }
+}

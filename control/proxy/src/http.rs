@@ -1,0 +1,200 @@
+//! Requests: each goes to a server of the pool that its route names, and its answer back.
+
+mod attempt;
+mod body;
+mod headers;
+mod route;
+mod upgrade;
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode, Version, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use self::attempt::Attempt;
+pub(crate) use self::body::{Answer, Outgoing};
+use self::route::Asked;
+use crate::core::Core;
+use crate::settings::{Action, Frontend, Http};
+use crate::stream::{Guarded, Phase, Stage};
+use crate::upstream::{Ends, Kept, Stream};
+
+/// Most headers of a request.
+const MAX_HEADERS: usize = 128;
+/// Most bytes of a request's header.
+const MAX_HEADER: usize = 32 * 1024;
+
+/// A client, for as long as it is connected.
+pub(crate) struct Client {
+    pub(crate) core: Rc<Core>,
+    pub(crate) frontend: Arc<Frontend>,
+    pub(crate) ends: Ends,
+    /// It speaks TLS with us.
+    pub(crate) tls: bool,
+    stage: Stage,
+    /// Connections to servers that were told who it is.
+    own: Rc<Kept>,
+}
+
+impl Client {
+    pub(crate) fn new(core: Rc<Core>, frontend: Arc<Frontend>, ends: Ends, tls: bool) -> Self {
+        let stage = Stage::default();
+        Self { core, frontend, ends, tls, stage, own: Rc::default() }
+    }
+
+    /// Serves its requests until it or we have enough.
+    pub(crate) async fn serve<S>(self, http: Http, stream: S)
+    where
+        S: Stream + 'static,
+    {
+        let timeouts = self.frontend.timeouts;
+        let stream = Guarded::new(stream, self.stage.clone(), timeouts);
+        let client = Rc::new(self);
+        let http = Rc::new(http);
+        let service = service_fn(|request| {
+            let (client, http) = (client.clone(), http.clone());
+            async move { Ok::<_, Infallible>(client.answer(&http, request).await) }
+        });
+        let connection = http1::Builder::new()
+            .half_close(false)
+            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEADER)
+            .header_read_timeout(None) // `Guarded` has it
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let leaving = client.core.leaving();
+        tokio::select! {
+            biased;
+            // Clients that hang up are no news.
+            _ = connection.as_mut() => return,
+            () = leaving => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
+
+    async fn answer(&self, http: &Http, request: Request<Incoming>) -> Response<Answer> {
+        self.stage.set(Phase::Serving);
+        let mut response = match self.decide(http, request).await {
+            Ok(response) => response,
+            Err(refusal) => self.own_answer(refusal.status, refusal.text),
+        };
+        if self.core.is_closing() {
+            let close = header::HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
+    }
+
+    async fn decide(
+        &self,
+        http: &Http,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Answer>, Refusal> {
+        let host = host(&mut request)?;
+        let path = request.uri().path();
+        if http.health_uri.as_deref() == Some(path) {
+            return Ok(self.health(http));
+        }
+        let asked = Asked { method: request.method(), host: &host, path };
+        let Some(route) = route::find(&http.routes, asked) else { return Err(Refusal::NOWHERE) };
+        match &route.action {
+            Action::Redirect(status, target) => {
+                let target = target
+                    .replace("{host}", &host)
+                    .replace("{path}", route::path_and_query(request.uri()));
+                let mut response = self.own_answer(*status, "");
+                let location = target.try_into().map_err(|_| Refusal::BAD)?;
+                response.headers_mut().insert(header::LOCATION, location);
+                Ok(response)
+            }
+            Action::Pool(place) => {
+                let state = self.core.state();
+                let Some(pool) = state.pools.get(*place) else { return Err(Refusal::BUSY) };
+                let trusted =
+                    http.trusted_proxies.iter().any(|p| p.contains(self.ends.client.ip()));
+                Attempt { client: self, pool, trusted }.run(request).await
+            }
+        }
+    }
+
+    /// Whether requests can be served here.
+    fn health(&self, http: &Http) -> Response<Answer> {
+        let state = self.core.state();
+        let mut pools = http.routes.iter().filter_map(|route| match route.action {
+            Action::Pool(place) => state.pools.get(place),
+            Action::Redirect(..) => None,
+        });
+        match pools.all(|pool| pool.usable() > 0) && !self.core.is_draining() {
+            true => self.own_answer(StatusCode::OK, "up\n"),
+            false => self.own_answer(StatusCode::SERVICE_UNAVAILABLE, "down\n"),
+        }
+    }
+
+    fn own_answer(&self, status: StatusCode, text: &'static str) -> Response<Answer> {
+        let mut response = Response::new(Answer::own(text, self.stage.clone()));
+        *response.status_mut() = status;
+        if !text.is_empty() {
+            let kind = header::HeaderValue::from_static("text/plain");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        }
+        response
+    }
+}
+
+/// Why a request goes nowhere.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    status: StatusCode,
+    text: &'static str,
+}
+
+impl Refusal {
+    const BAD: Self = Self { status: StatusCode::BAD_REQUEST, text: "bad request\n" };
+    const NOWHERE: Self = Self { status: StatusCode::NOT_FOUND, text: "no such site\n" };
+    const BUSY: Self =
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, text: "no server is available\n" };
+    const FAILED: Self = Self { status: StatusCode::BAD_GATEWAY, text: "the server failed\n" };
+    const LATE: Self =
+        Self { status: StatusCode::GATEWAY_TIMEOUT, text: "the server takes too long\n" };
+}
+
+/// The host that a request is for, in lower case and without port, and one word on it in the request: whoever
+/// can say two is understood by us in one way, and by a server in another (RFC 9112 section 3.2).
+fn host(request: &mut Request<Incoming>) -> Result<String, Refusal> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Err(Refusal::BAD);
+    }
+    let named = match first {
+        Some(value) => Some(value.to_str().map_err(|_| Refusal::BAD)?),
+        None => None,
+    };
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let whole: Cow<'_, str> = match (authority, named) {
+        (Some(authority), Some(named)) if !authority.eq_ignore_ascii_case(named) => {
+            return Err(Refusal::BAD);
+        }
+        (Some(authority), _) => authority.to_owned().into(),
+        (None, Some(named)) => named.to_owned().into(),
+        (None, None) if request.version() == Version::HTTP_10 => String::new().into(),
+        (None, None) => return Err(Refusal::BAD),
+    };
+    let host = route::host_of(&whole).to_ascii_lowercase();
+    if host.bytes().any(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'@' | b'\\')) {
+        return Err(Refusal::BAD);
+    }
+    if authority.is_some() {
+        let value = header::HeaderValue::from_str(&whole).map_err(|_| Refusal::BAD)?;
+        request.headers_mut().insert(header::HOST, value);
+    }
+    Ok(host)
+}

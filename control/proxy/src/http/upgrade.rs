@@ -1,0 +1,37 @@
+//! Protocols that take a connection over (WebSocket): after the server's 101, and not before, bytes go to
+//! and fro as they are.
+
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use super::{Answer, Client};
+use crate::tunnel;
+
+/// The client's side, if it asks.
+pub(super) fn take(request: &mut Request<Incoming>) -> Option<OnUpgrade> {
+    let asks = request.headers().contains_key(header::UPGRADE);
+    asks.then(|| hyper::upgrade::on(request))
+}
+
+/// Joins both sides if the server grants what the client asked for.
+pub(super) fn join(
+    asked: Option<OnUpgrade>,
+    mut response: Response<Answer>,
+    client: &Client,
+) -> Response<Answer> {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
+    let Some(ours) = asked else { return response };
+    let theirs = hyper::upgrade::on(&mut response);
+    let limit = client.frontend.timeouts.tunnel;
+    tokio::task::spawn_local(async move {
+        // Whoever hangs up in between has no tunnel.
+        if let (Ok(ours), Ok(theirs)) = (ours.await, theirs.await) {
+            tunnel::run(TokioIo::new(ours), TokioIo::new(theirs), limit).await;
+        }
+    });
+    response
+}

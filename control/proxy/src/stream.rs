@@ -1,0 +1,147 @@
+//! A client's connection with its deadlines. What may be waited for depends on where the conversation
+//! stands; that it goes on byte by byte does not help: a header has one deadline, not one per byte.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::settings::ClientTimeouts;
+
+/// Where the conversation with a client stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing of the next request has come.
+    Idle,
+    /// A part of its header has.
+    Header,
+    /// It is being served: servers have deadlines of their own.
+    Serving,
+}
+
+/// Shared by the connection and those who serve it. All are on one core, but what hyper hands out after an
+/// upgrade could go elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stage(Arc<AtomicU32>);
+
+impl Stage {
+    pub(crate) fn get(&self) -> Phase {
+        match self.0.load(Relaxed) & 3 {
+            0 => Phase::Idle,
+            1 => Phase::Header,
+            _ => Phase::Serving,
+        }
+    }
+
+    /// Which phase this is, of all that there were: one may come and go unseen, and come again.
+    fn number(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn set(&self, phase: Phase) {
+        let next = (self.0.load(Relaxed) >> 2).wrapping_add(1);
+        self.0.store(next << 2 | phase as u32, Relaxed);
+    }
+}
+
+/// A connection that fails when a phase lasts too long.
+pub(crate) struct Guarded<S> {
+    inner: S,
+    stage: Stage,
+    timeouts: ClientTimeouts,
+    /// The phase that the deadline is of, by its number.
+    timed: u32,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl<S> Guarded<S> {
+    /// One on which nothing has come yet.
+    pub(crate) fn new(inner: S, stage: Stage, timeouts: ClientTimeouts) -> Self {
+        let deadline = Box::pin(sleep_until(Instant::now() + timeouts.idle));
+        Self { inner, timed: stage.number(), stage, timeouts, deadline }
+    }
+
+    fn limit(&self, phase: Phase) -> Option<Duration> {
+        match phase {
+            Phase::Idle => Some(self.timeouts.idle),
+            Phase::Header => Some(self.timeouts.header),
+            Phase::Serving => None,
+        }
+    }
+
+    /// Whether the phase has lasted too long. If not, the task is woken when it has: also where nobody reads
+    /// just now, as at the end of an answer, after which nobody may ever read again.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        self.follow();
+        self.limit(self.stage.get()).is_some() && self.deadline.as_mut().poll(context).is_ready()
+    }
+
+    /// Starts the clock of a phase that has begun.
+    fn follow(&mut self) {
+        let number = self.stage.number();
+        if number != self.timed {
+            self.timed = number;
+            if let Some(limit) = self.limit(self.stage.get()) {
+                self.deadline.as_mut().reset(Instant::now() + limit);
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if let Poll::Ready(read) = Pin::new(&mut self.inner).poll_read(context, buffer) {
+            if self.stage.get() == Phase::Idle && buffer.filled().len() > before {
+                self.stage.set(Phase::Header);
+            }
+            return Poll::Ready(read);
+        }
+        if self.is_over(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.inner).poll_flush(context);
+        // What that says is for the next who reads.
+        let _ = self.is_over(context);
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

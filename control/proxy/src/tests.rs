@@ -1,0 +1,98 @@
+//! The proxy against real sockets: servers and clients are plain ones of the standard library, which do and
+//! say exactly what a test wants.
+
+mod client;
+mod drain;
+mod hostile;
+mod proxied;
+mod requests;
+mod server;
+mod tls;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use self::client::Client;
+use self::server::Server;
+use crate::balance::Method;
+use crate::settings::*;
+use crate::{Drain, Proxy};
+
+const MS: Duration = Duration::from_millis(1);
+/// For what takes an instant on an idle machine.
+const SOON: Duration = Duration::from_secs(20);
+
+fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// A pool of these.
+fn pool(name: &str, servers: &[SocketAddr]) -> Pool {
+    let server = |(number, &address): (usize, &SocketAddr)| crate::settings::Server {
+        name: format!("{name}-{number}"),
+        address,
+        weight: 1,
+        backup: false,
+    };
+    Pool {
+        name: name.into(),
+        servers: servers.iter().enumerate().map(server).collect(),
+        method: Method::RoundRobin,
+        key: Key::Source,
+        send_proxy: None,
+        tls: None,
+        retries: 2,
+        timeouts: ServerTimeouts {
+            connect: 2 * SOON / 10,
+            response: SOON,
+            ..ServerTimeouts::default()
+        },
+    }
+}
+
+/// A frontend of requests that all go to the first pool.
+fn frontend() -> Frontend {
+    let route = Route { conditions: vec![], action: Action::Pool(0) };
+    Frontend {
+        name: "web".into(),
+        listen: vec![free_address()],
+        tls: None,
+        accept_proxy: vec![],
+        mode: Mode::Http(Http {
+            routes: vec![route],
+            health_uri: Some("/healthcheck".into()),
+            trusted_proxies: vec![],
+        }),
+        timeouts: ClientTimeouts::default(),
+    }
+}
+
+fn settings(frontend: Frontend, pools: Vec<Pool>) -> Settings {
+    Settings { frontends: vec![frontend], pools, hash_key: [7; 16] }
+}
+
+/// A proxy of one frontend, and its address.
+fn start(frontend: Frontend, pools: Vec<Pool>) -> (Proxy, SocketAddr) {
+    let address = frontend.listen[0];
+    let workers = NonZeroUsize::new(2).unwrap();
+    (Proxy::start(workers, &settings(frontend, pools)).unwrap(), address)
+}
+
+/// The routes of a frontend, to be changed.
+fn http(frontend: &mut Frontend) -> &mut Http {
+    match &mut frontend.mode {
+        Mode::Http(http) => http,
+        Mode::Tcp { .. } => panic!("it passes connections as they are"),
+    }
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = std::time::Instant::now();
+    while !done() {
+        assert!(started.elapsed() < SOON, "in vain: {what}");
+        std::thread::sleep(MS);
+    }
+}

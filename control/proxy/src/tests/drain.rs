@@ -1,0 +1,85 @@
+//! Going away without losing anybody.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+
+use super::*;
+
+#[test]
+fn busy_clients_lose_nothing_when_a_node_goes_away() {
+    const CLIENTS: usize = 30;
+    let server = Server::named("a");
+    let (proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let (answered, told, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let mut client = Client::connect(address);
+                while !stop.load(SeqCst) {
+                    let response = client.get("/");
+                    assert_eq!(response.text(), "a");
+                    answered.fetch_add(1, SeqCst);
+                    if response.header("connection").as_deref() == Some("close") {
+                        told.fetch_add(1, SeqCst);
+                        assert!(client.is_closed());
+                        return;
+                    }
+                }
+            });
+        }
+        wait_until("all are at it", || answered.load(SeqCst) > 10 * CLIENTS);
+        assert_eq!(Client::connect(address).get("/healthcheck").status, 200);
+        proxy.drain(Drain::Announced);
+        wait_until("tier 2 sees it", || Client::connect(address).get("/healthcheck").status == 503);
+        // Who comes is served still.
+        assert_eq!(Client::connect(address).get("/").text(), "a");
+        assert_eq!(told.load(SeqCst), 0);
+        proxy.drain(Drain::Closing);
+        wait_until("all were told", || told.load(SeqCst) == CLIENTS);
+        stop.store(true, SeqCst);
+    });
+    wait_until("nobody is left", || proxy.open() == 0);
+    assert!(std::net::TcpStream::connect(address).is_err(), "nobody new is accepted");
+}
+
+#[test]
+fn who_says_nothing_is_closed_at_the_end_and_what_is_under_way_is_finished() {
+    let server = Server::new(|_| {
+        thread::sleep(300 * MS); // a slow answer
+        Some(super::server::ok("slow"))
+    });
+    let (proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut idle = Client::connect(address);
+    assert_eq!(idle.get("/").text(), "slow");
+    let mut busy = Client::connect(address);
+    busy.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("it is under way", || server.heads().len() == 2);
+    proxy.drain(Drain::Closing);
+    proxy.drain(Drain::Leaving);
+    assert!(idle.is_closed());
+    assert_eq!(busy.hear().unwrap().text(), "slow");
+    wait_until("nobody is left", || proxy.open() == 0);
+}
+
+#[test]
+fn an_address_that_goes_is_closed_and_one_that_cannot_be_had_changes_nothing() {
+    let server = Server::named("a");
+    let pools = vec![pool("p", &[server.address])];
+    let first = frontend();
+    let (mut proxy, address) = start(first.clone(), pools.clone());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut wrong = first.clone();
+    wrong.listen = vec![taken.local_addr().unwrap()];
+    let error = proxy.set(&settings(wrong, pools.clone())).unwrap_err();
+    assert!(error.to_string().contains("cannot be listened on"), "{error}");
+    assert_eq!(Client::connect(address).get("/").text(), "a");
+    let mut other = first;
+    other.listen = vec![free_address()];
+    let there = other.listen[0];
+    let mut open = Client::connect(address);
+    assert_eq!(open.get("/").text(), "a");
+    proxy.set(&settings(other, pools)).unwrap();
+    assert_eq!(Client::connect(there).get("/").text(), "a");
+    wait_until("the first is closed", || std::net::TcpStream::connect(address).is_err());
+    assert_eq!(open.get("/").text(), "a", "its connections go on");
+}

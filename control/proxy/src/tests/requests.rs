@@ -1,0 +1,231 @@
+//! Where requests go, what servers and clients see, and what is tried again.
+
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+
+use super::server::ok;
+use super::*;
+
+#[test]
+fn requests_of_a_connection_go_by_kept_connections_and_say_who_asks() {
+    let server = Server::named("a");
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    for n in 0..10 {
+        let response = client.get(&format!("/{n}?q=1"));
+        assert_eq!((response.status, response.text()), (200, "a".to_owned()));
+    }
+    assert_eq!(server.connections(), 1);
+    let head = server.heads()[3].to_ascii_lowercase();
+    assert!(head.starts_with("get /3?q=1 http/1.1\r\n"), "{head}");
+    for line in ["host: example.org", "x-forwarded-for: 127.0.0.1", "x-forwarded-proto: http"] {
+        assert!(head.contains(&format!("{line}\r\n")), "{head}");
+    }
+}
+
+#[test]
+fn servers_take_turns_and_those_that_are_unusable_get_nothing_new() {
+    let servers = [Server::named("a"), Server::named("b"), Server::named("c")];
+    let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+    let (proxy, address) = start(frontend(), vec![pool("p", &addresses)]);
+    let mut client = Client::connect(address);
+    let mut seen = |n: usize| {
+        let mut all: Vec<_> = (0..n).map(|_| client.get("/").text()).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(seen(6), ["a", "a", "b", "b", "c", "c"]);
+    proxy.set_usable("p", "p-1", false);
+    assert_eq!(seen(4), ["a", "a", "c", "c"]);
+    for server in ["p-0", "p-2"] {
+        proxy.set_usable("p", server, false);
+    }
+    let response = client.get("/");
+    assert_eq!(response.status, 503);
+    assert_eq!(client.get("/healthcheck").status, 503);
+    proxy.set_usable("p", "p-1", true);
+    assert_eq!((client.get("/healthcheck").status, client.get("/").text()), (200, "b".to_owned()));
+}
+
+#[test]
+fn backups_serve_while_nobody_else_does() {
+    let (server, backup) = (Server::named("a"), Server::named("backup"));
+    let mut pool = pool("p", &[server.address, backup.address]);
+    pool.servers[1].backup = true;
+    let (proxy, address) = start(frontend(), vec![pool]);
+    let mut client = Client::connect(address);
+    assert!((0..4).all(|_| client.get("/").text() == "a"));
+    proxy.set_usable("p", "p-0", false);
+    assert!((0..4).all(|_| client.get("/").text() == "backup"));
+}
+
+#[test]
+fn routes_choose_the_pool_and_settings_change_under_open_connections() {
+    let (a, b) = (Server::named("a"), Server::named("b"));
+    let pools = vec![pool("a", &[a.address]), pool("b", &[b.address])];
+    let mut frontend = frontend();
+    let to = |conditions, action| Route { conditions, action };
+    let path = |path: &str| vec![Condition::PathPrefix(path.into())];
+    let redirect =
+        Action::Redirect(http::StatusCode::MOVED_PERMANENTLY, "https://{host}{path}".into());
+    super::http(&mut frontend).routes = vec![
+        to(vec![Condition::Host(vec!["old.example.org".into()])], redirect),
+        to(path("/b"), Action::Pool(1)),
+        to(path("/a"), Action::Pool(0)),
+    ];
+    let before = frontend.clone();
+    let (mut proxy, address) = start(frontend, pools.clone());
+    let mut client = Client::connect(address);
+    assert_eq!(client.get("/a/x").text(), "a");
+    assert_eq!(client.get("/b").text(), "b");
+    assert_eq!(client.get("/c").status, 404);
+    let response = client.ask("GET /x?y HTTP/1.1\r\nHost: OLD.example.org:8080\r\n\r\n");
+    assert_eq!(response.status, 301);
+    assert_eq!(response.header("location").as_deref(), Some("https://old.example.org/x?y"));
+    // Another pool behind the same name: the next request of a new connection sees it.
+    let pools = vec![pool("a", &[b.address]), pool("b", &[a.address])];
+    proxy.set(&settings(before, pools)).unwrap();
+    wait_until("the other settings are in force", || {
+        Client::connect(address).get("/a").text() == "b"
+    });
+    assert_eq!(client.get("/a").text(), "b");
+}
+
+#[test]
+fn bodies_of_every_length_go_both_ways() {
+    let server = Server::new(|request| {
+        let mut answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", request.body.len())
+                .into_bytes();
+        answer.extend_from_slice(&request.body);
+        Some(answer)
+    });
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    for length in [0, 1, 1000, 3_000_000] {
+        let body: Vec<u8> = (0..=255).cycle().take(length).collect();
+        let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        let sent = body.clone();
+        let mut writer = client.stream.try_clone().unwrap();
+        let sending = thread::spawn(move || {
+            writer.write_all(head.as_bytes()).unwrap();
+            writer.write_all(&sent).unwrap();
+        });
+        let response = client.hear().unwrap();
+        sending.join().unwrap();
+        assert_eq!((response.status, response.body == body), (200, true), "{length}");
+    }
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    assert_eq!(client.ask(chunked).text(), "abcde");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_passed_over() {
+    let server = Server::named("a");
+    let mut pool = pool("p", &[free_address(), server.address]);
+    pool.servers[0].weight = 5;
+    let (_proxy, address) = start(frontend(), vec![pool]);
+    let mut client = Client::connect(address);
+    for _ in 0..20 {
+        // What changes something, too: nothing of it was sent.
+        let response = client.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+        assert_eq!(response.text(), "a");
+    }
+    let (_proxy, address) = start(frontend(), vec![super::pool("p", &[free_address()])]);
+    assert_eq!(Client::connect(address).get("/").status, 502);
+}
+
+#[test]
+fn a_kept_connection_that_the_server_closes_costs_no_request() {
+    // It closes after each second request, as it gets the next one.
+    let count = AtomicUsize::new(0);
+    let server = Server::new(move |_| (count.fetch_add(1, SeqCst) % 3 != 2).then(|| ok("a")));
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    for _ in 0..30 {
+        assert_eq!(client.get("/").text(), "a");
+    }
+}
+
+#[test]
+fn what_may_have_had_an_effect_is_not_sent_twice() {
+    let posts = std::sync::Arc::new(AtomicUsize::new(0));
+    let seen = posts.clone();
+    let server = Server::new(move |request| {
+        if request.head.starts_with("POST") {
+            seen.fetch_add(1, SeqCst);
+            return None;
+        }
+        Some(ok("a"))
+    });
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    for n in 1..=3 {
+        assert_eq!(client.get("/").text(), "a");
+        let response = client.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+        assert_eq!((response.status, posts.load(SeqCst)), (502, n));
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let server = Server::raw(|mut stream| _ = stream.read_to_end(&mut Vec::new()));
+    let mut pool = pool("p", &[server.address]);
+    pool.timeouts.response = 300 * MS;
+    let (_proxy, address) = start(frontend(), vec![pool]);
+    assert_eq!(Client::connect(address).get("/").status, 504);
+}
+
+#[test]
+fn websockets_are_tunnels_after_the_101_and_not_before() {
+    let server = Server::raw(|mut stream| {
+        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
+        let request = super::server::read(&mut lines).unwrap();
+        if request.head.contains("/no") {
+            stream.write_all(&ok("no")).unwrap();
+            return;
+        }
+        assert!(request.head.to_ascii_lowercase().contains("upgrade: websocket"));
+        stream
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+            .unwrap();
+        let mut byte = [0; 64];
+        while let Ok(length @ 1..) = lines.read(&mut byte) {
+            stream.write_all(&byte[..length]).unwrap();
+        }
+    });
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let ask = |path: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        )
+    };
+    let mut client = Client::connect(address);
+    assert_eq!(client.ask(&ask("/no")).text(), "no");
+    let mut client = Client::connect(address);
+    let response = client.ask(&ask("/"));
+    assert_eq!((response.status, response.header("upgrade").as_deref()), (101, Some("websocket")));
+    client.say("hello");
+    assert_eq!(client.read(5), b"hello");
+}
+
+#[test]
+fn a_connection_as_it_is_may_be_closed_in_one_direction() {
+    let server = Server::raw(|mut stream| {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        stream.write_all(&all).unwrap();
+    });
+    let mut frontend = frontend();
+    frontend.mode = Mode::Tcp { pool: 0 };
+    let pools = vec![pool("p", &[free_address(), server.address])];
+    let (_proxy, address) = start(frontend, pools);
+    for _ in 0..4 {
+        let mut client = Client::connect(address);
+        client.say("all that there is");
+        client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(client.read(17), b"all that there is");
+        assert!(client.is_closed());
+    }
+}

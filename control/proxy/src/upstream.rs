@@ -1,0 +1,137 @@
+//! Connections to servers, of one core: kept for the next request where that is allowed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::http::Outgoing;
+use crate::pool::{Pool, Server};
+use crate::proxy_protocol::{self, Extras};
+
+/// Something to read from and write to.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub(crate) enum Unreachable {
+    #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
+    #[error("no connection within {0:?}")]
+    Late(Duration),
+    #[error("TLS: {0}")]
+    Tls(std::io::Error),
+    #[error("HTTP: {0}")]
+    Http(hyper::Error),
+}
+
+/// The two ends of a client's connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    pub(crate) client: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+/// A connection that is kept.
+struct Idle {
+    sender: SendRequest<Outgoing>,
+    since: Instant,
+}
+
+/// Connections that are kept, by server.
+#[derive(Default)]
+pub(crate) struct Kept(RefCell<HashMap<usize, Vec<Idle>>>);
+
+/// A connection for a request.
+pub(crate) struct Connection {
+    pub(crate) sender: SendRequest<Outgoing>,
+    /// It has carried requests before, and the server may have closed it meanwhile.
+    pub(crate) used: bool,
+}
+
+/// What tells servers apart while they are there.
+fn key(server: &Arc<Server>) -> usize {
+    Arc::as_ptr(server).addr()
+}
+
+impl Kept {
+    /// One that is there, the latest used first: the others may go when they are old.
+    pub(crate) fn take(&self, server: &Arc<Server>, keep_alive: Duration) -> Option<Connection> {
+        let mut all = self.0.borrow_mut();
+        let idle = all.get_mut(&key(server))?;
+        while let Some(Idle { sender, since }) = idle.pop() {
+            if since.elapsed() < keep_alive && !sender.is_closed() {
+                return Some(Connection { sender, used: true });
+            }
+        }
+        None
+    }
+
+    /// Keeps one whose answer has been read.
+    pub(crate) fn put(&self, server: &Arc<Server>, sender: SendRequest<Outgoing>) {
+        if !sender.is_closed() {
+            let idle = Idle { sender, since: Instant::now() };
+            self.0.borrow_mut().entry(key(server)).or_default().push(idle);
+        }
+    }
+
+    /// Closes those that are too old, of servers that are gone, too.
+    pub(crate) fn tidy(&self, keep_alive: Duration) {
+        self.0.borrow_mut().retain(|_, idle| {
+            idle.retain(|one| one.since.elapsed() < keep_alive && !one.sender.is_closed());
+            !idle.is_empty()
+        });
+    }
+}
+
+/// A connection to a server as it is: with its PROXY header and TLS.
+pub(crate) async fn connect(
+    pool: &Pool,
+    server: &Server,
+    ends: Option<Ends>,
+) -> Result<Box<dyn Stream>, Unreachable> {
+    let limit = pool.settings.timeouts.connect;
+    let connecting = async {
+        let address = server.settings.address;
+        let mut tcp = TcpStream::connect(address).await.map_err(Unreachable::Connect)?;
+        // A request and its answer are each written at once.
+        let _ = tcp.set_nodelay(true);
+        if let Some(version) = pool.settings.send_proxy {
+            let ends = ends.map(|ends| (ends.client, ends.local));
+            let header = proxy_protocol::build(version, ends, &Extras::default());
+            tcp.write_all(&header).await.map_err(Unreachable::Connect)?;
+        }
+        let Some(tls) = &pool.settings.tls else { return Ok(Box::new(tcp) as Box<dyn Stream>) };
+        let name = ServerName::from(address.ip());
+        let stream = tokio_rustls::TlsConnector::from(tls.clone()).connect(name, tcp).await;
+        Ok(Box::new(stream.map_err(Unreachable::Tls)?) as Box<dyn Stream>)
+    };
+    timeout(limit, connecting).await.map_err(|_| Unreachable::Late(limit))?
+}
+
+/// A connection that HTTP is spoken over.
+pub(crate) async fn open(
+    pool: &Pool,
+    server: &Server,
+    ends: Ends,
+) -> Result<Connection, Unreachable> {
+    let stream = connect(pool, server, Some(ends)).await?;
+    let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(Unreachable::Http)?;
+    let connection = connection.with_upgrades();
+    tokio::task::spawn_local(async move {
+        // Whoever waits for an answer is told; else nobody cares.
+        let _ = connection.await;
+    });
+    Ok(Connection { sender, used: false })
+}

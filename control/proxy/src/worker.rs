@@ -1,0 +1,144 @@
+//! One core: a runtime on one thread, with listeners, connections and kept connections of its own. Cores
+//! share what is known and counted of servers, and nothing else.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::connection;
+use crate::core::{Core, Drain, State};
+
+/// How long nobody is accepted after that failed, as without file descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often kept connections are looked through.
+const TIDY: Duration = Duration::from_secs(1);
+
+/// What a worker is told.
+pub(crate) enum Order {
+    /// These settings, with listeners for the addresses that are new.
+    Set(Arc<State>, Vec<(SocketAddr, StdListener)>),
+}
+
+/// A worker, as the others see it. On drop it ends, with all its connections.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    orders: Option<mpsc::UnboundedSender<Order>>,
+    /// Connections that it has.
+    open: watch::Receiver<usize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts one, that listens nowhere yet.
+    ///
+    /// # Errors
+    /// There can be no thread, or no runtime.
+    pub(crate) fn start(
+        number: usize,
+        state: Arc<State>,
+        drain: watch::Receiver<Drain>,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (open, seen) = watch::channel(0);
+        let thread = thread::Builder::new().name(format!("proxy-{number}")).spawn(move || {
+            let core = Rc::new(Core::new(state, drain.clone()));
+            let tasks = LocalSet::new();
+            tasks.block_on(&runtime, run(core, inbox, drain, open));
+        })?;
+        Ok(Self { orders: Some(orders), open: seen, thread: Some(thread) })
+    }
+
+    pub(crate) fn tell(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            // It ends only with this.
+            let _ = orders.send(order);
+        }
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        *self.open.borrow()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was told of when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn run(
+    core: Rc<Core>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut drain: watch::Receiver<Drain>,
+    open: watch::Sender<usize>,
+) {
+    let mut accepting: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    let mut tidy = interval(TIDY);
+    tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            order = orders.recv() => {
+                let Some(Order::Set(state, new)) = order else { return };
+                let gone = |address: &SocketAddr| state.frontend(*address).is_none();
+                for (_, task) in accepting.extract_if(|address, _| gone(address)) {
+                    task.abort();
+                }
+                core.set_state(state);
+                for (address, listener) in new {
+                    let accept = accept(core.clone(), address, listener);
+                    accepting.insert(address, spawn_local(accept).abort_handle());
+                }
+            }
+            Ok(()) = drain.changed() => {
+                let drain = *drain.borrow_and_update();
+                core.set_drain(drain);
+                if drain >= Drain::Closing {
+                    accepting.drain().for_each(|(_, task)| task.abort());
+                }
+            }
+            _ = tidy.tick() => {
+                let state = core.state();
+                let longest = state.pools.iter().map(|pool| pool.settings.timeouts.keep_alive).max();
+                core.kept.tidy(longest.unwrap_or_default());
+            }
+        }
+        let now = core.open();
+        open.send_if_modified(|open| std::mem::replace(open, now) != now);
+    }
+}
+
+async fn accept(core: Rc<Core>, address: SocketAddr, listener: StdListener) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%address, %error, "not listened on"),
+    };
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let frontend = core.state().frontend(address).cloned();
+                if let Some(frontend) = frontend {
+                    spawn_local(connection::serve(core.clone(), frontend, stream, peer));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%address, %error, "no connection can be accepted");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
