@@ -98,7 +98,9 @@ impl Steer {
             // A new process, which has read the file as it is now.
             self.dataplane_started_with = self.site.config.clone();
             self.ask_for_proof();
-            self.lost.presume(&self.bfd.borrow());
+            if !self.pausing() {
+                self.lost.presume(&self.bfd.borrow());
+            }
         }
         self.dataplane.key_fingerprint = found.as_ref().map(|found| found.key_fingerprint.clone());
         let snapshot = found.map(|found| Arc::new(found.snapshot));

@@ -7,7 +7,7 @@ use admin::{Change, Failed, Reply};
 use api::Snapshot;
 use bgp::SessionState;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::words::{PATIENCE, release_of};
 use super::{Starting, Steer};
@@ -17,6 +17,8 @@ use crate::dataplane::{self, Unanswered};
 
 /// Longest silence of a dataplane that is expected back.
 const LONGEST: Duration = Duration::from_secs(10);
+/// How long tables that are being built are waited for.
+const BUILDING: Duration = Duration::from_secs(30);
 /// The dataplane's program, which lies beside this one.
 const DATAPLANE: &str = "palier-dataplane";
 /// How long the dataplane may take to prepare the routers, and a bit.
@@ -62,15 +64,11 @@ impl Steer {
         };
         let length = self.bearable();
         tracing::info!(uid, ?length, "restart of the dataplane");
-        let until = Instant::now() + PATIENCE + PREPARING + length;
+        let until = Instant::now() + BUILDING + PATIENCE + PREPARING + length;
         let (since, sessions, had) = (None, 0, None);
         self.pause = Some(Pause { length, since, until, started_ms, sessions, had, reply });
         let (socket, restarts) = (self.socket.clone(), self.restarts.clone());
-        let request = api::Restart {
-            pause_ms: length.as_millis() as u32,
-            // Nobody waits for it after that.
-            not_after_ms: Some((boot() + PREPARING).as_millis() as u64),
-        };
+        let mut building = self.building.subscribe();
         let program = self.program.with_file_name(DATAPLANE);
         tokio::spawn(async move {
             // A program that does not start would be noticed too late. Elsewhere, it is somebody else's.
@@ -80,6 +78,13 @@ impl Steer {
                 let _ = restarts.send(Err(vec![reason]));
                 return;
             }
+            // While it builds tables it answers nothing. A control that ends tells nobody.
+            let _ = timeout(BUILDING, building.wait_for(|building| !building)).await;
+            let request = api::Restart {
+                pause_ms: length.as_millis() as u32,
+                // Nobody waits for it after that.
+                not_after_ms: Some((boot() + PREPARING).as_millis() as u64),
+            };
             let answer = dataplane::ask(&socket, &api::Request::Restart(request), PREPARING).await;
             // The loop ends only with the process.
             let _ = restarts.send(understood(answer));
@@ -93,9 +98,6 @@ impl Steer {
         }
         if self.leaving.is_some() || self.upgrading || self.starting != Starting::Over {
             return Err("control has just been started, or is stopping: try again".into());
-        }
-        if *self.building.borrow() {
-            return Err("the dataplane builds tables: try again when it has them".into());
         }
         match (&self.dataplane.greeting, &self.dataplane.lost, &*self.pulse.borrow()) {
             (Some(greeting), None, Pulse::Beats(_)) => Ok(greeting.started_ms),
