@@ -71,7 +71,7 @@ fn servers_are_told_and_clients_share_no_connection() {
         for client in &mut clients {
             let own = client.stream.local_addr().unwrap();
             let expected =
-                format!("PROXY TCP4 127.0.0.1 127.0.0.1 {} {}", own.port(), address.port());
+                format!("PROXY TCP4 127.0.0.1 {} {} {}", address.ip(), own.port(), address.port());
             assert_eq!(client.get("/").text(), expected, "round {round}");
         }
     }
