@@ -26,9 +26,12 @@ use crate::upstream::{self, Ends, Stream};
 pub(crate) async fn serve(
     core: Rc<Core>,
     frontend: Arc<Frontend>,
+    listening: SocketAddr,
     stream: TcpStream,
     peer: SocketAddr,
 ) {
+    let place = Place { core, frontend, listening };
+    let Place { core, frontend, .. } = &place;
     let _open = core.opened();
     // Answers are written as a whole.
     let _ = stream.set_nodelay(true);
@@ -46,12 +49,12 @@ pub(crate) async fn serve(
     if is_proxy {
         let introduced = timeout(frontend.timeouts.handshake, introduce(stream, ends)).await;
         match introduced {
-            Ok(Ok((stream, ends))) => secure(core, frontend, stream, ends).await,
+            Ok(Ok((stream, ends))) => place.secure(stream, ends).await,
             Ok(Err(error)) => tracing::debug!(frontend = frontend.name, %peer, %error, "refused"),
             Err(_) => tracing::debug!(frontend = frontend.name, %peer, "no PROXY header in time"),
         }
     } else {
-        secure(core, frontend, stream, ends).await;
+        place.secure(stream, ends).await;
     }
 }
 
@@ -81,36 +84,42 @@ async fn introduce(mut stream: TcpStream, ends: Ends) -> io::Result<(Prefixed<Tc
     }
 }
 
-/// TLS, if the frontend has it.
-async fn secure<S>(core: Rc<Core>, frontend: Arc<Frontend>, stream: S, ends: Ends)
-where
-    S: Stream + 'static,
-{
-    let Some(config) = frontend.tls.clone() else {
-        return converse(core, frontend, stream, ends, false).await;
-    };
-    let handshake = TlsAcceptor::from(config).accept(stream);
-    match timeout(frontend.timeouts.handshake, handshake).await {
-        Ok(Ok(stream)) => converse(core, frontend, stream, ends, true).await,
-        Ok(Err(error)) => {
-            tracing::debug!(frontend = frontend.name, client = %ends.client, %error, "no TLS");
-        }
-        Err(_) => {
-            tracing::debug!(frontend = frontend.name, client = %ends.client, "TLS takes too long")
-        }
-    }
+/// Where a client came.
+struct Place {
+    core: Rc<Core>,
+    frontend: Arc<Frontend>,
+    listening: SocketAddr,
 }
 
-async fn converse<S>(core: Rc<Core>, frontend: Arc<Frontend>, stream: S, ends: Ends, tls: bool)
-where
-    S: Stream + 'static,
-{
-    match frontend.mode.clone() {
-        Mode::Http(http) => Client::new(core, frontend, ends, tls).serve(http, stream).await,
-        Mode::Tcp { pool } => {
-            let pool = core.state().pools.get(pool).cloned();
-            if let Some(pool) = pool {
-                pass(&core, &frontend, &pool, stream, ends).await;
+impl Place {
+    /// TLS, if the frontend has it.
+    async fn secure<S: Stream + 'static>(self, stream: S, ends: Ends) {
+        let Some(config) = self.frontend.tls.clone() else {
+            return self.converse(stream, ends, false).await;
+        };
+        let limit = self.frontend.timeouts.handshake;
+        match timeout(limit, TlsAcceptor::from(config).accept(stream)).await {
+            Ok(Ok(stream)) => self.converse(stream, ends, true).await,
+            Ok(Err(error)) => {
+                tracing::debug!(frontend = self.frontend.name, client = %ends.client, %error, "no TLS");
+            }
+            Err(_) => {
+                tracing::debug!(frontend = self.frontend.name, client = %ends.client, "TLS takes too long");
+            }
+        }
+    }
+
+    async fn converse<S: Stream + 'static>(self, stream: S, ends: Ends, tls: bool) {
+        let Self { core, frontend, listening } = self;
+        match frontend.mode {
+            Mode::Http(_) => {
+                Client::new(core, frontend, listening, ends, tls).serve(stream).await;
+            }
+            Mode::Tcp { pool } => {
+                let pool = core.state().pools.get(pool).cloned();
+                if let Some(pool) = pool {
+                    pass(&core, &frontend, &pool, stream, ends).await;
+                }
             }
         }
     }

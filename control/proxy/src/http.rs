@@ -8,6 +8,7 @@ mod upgrade;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,8 +21,8 @@ use hyper_util::rt::TokioIo;
 use self::attempt::Attempt;
 pub(crate) use self::body::{Answer, Outgoing};
 use self::route::Asked;
-use crate::core::Core;
-use crate::settings::{Action, Frontend, Http};
+use crate::core::{Core, State};
+use crate::settings::{Action, Frontend, Http, Mode};
 use crate::stream::{Guarded, Phase, Stage};
 use crate::upstream::{Ends, Kept, Stream};
 
@@ -33,7 +34,10 @@ const MAX_HEADER: usize = 32 * 1024;
 /// A client, for as long as it is connected.
 pub(crate) struct Client {
     pub(crate) core: Rc<Core>,
+    /// As it was when the client came.
     pub(crate) frontend: Arc<Frontend>,
+    /// The address that it came to, of the frontend's.
+    listening: SocketAddr,
     pub(crate) ends: Ends,
     /// It speaks TLS with us.
     pub(crate) tls: bool,
@@ -43,23 +47,28 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(core: Rc<Core>, frontend: Arc<Frontend>, ends: Ends, tls: bool) -> Self {
+    pub(crate) fn new(
+        core: Rc<Core>,
+        frontend: Arc<Frontend>,
+        listening: SocketAddr,
+        ends: Ends,
+        tls: bool,
+    ) -> Self {
         let stage = Stage::default();
-        Self { core, frontend, ends, tls, stage, own: Rc::default() }
+        Self { core, frontend, listening, ends, tls, stage, own: Rc::default() }
     }
 
     /// Serves its requests until it or we have enough.
-    pub(crate) async fn serve<S>(self, http: Http, stream: S)
+    pub(crate) async fn serve<S>(self, stream: S)
     where
         S: Stream + 'static,
     {
         let timeouts = self.frontend.timeouts;
         let stream = Guarded::new(stream, self.stage.clone(), timeouts);
         let client = Rc::new(self);
-        let http = Rc::new(http);
         let service = service_fn(|request| {
-            let (client, http) = (client.clone(), http.clone());
-            async move { Ok::<_, Infallible>(client.answer(&http, request).await) }
+            let client = client.clone();
+            async move { Ok::<_, Infallible>(client.answer(request).await) }
         });
         let connection = http1::Builder::new()
             .half_close(false)
@@ -80,9 +89,9 @@ impl Client {
         let _ = connection.await;
     }
 
-    async fn answer(&self, http: &Http, request: Request<Incoming>) -> Response<Answer> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
         self.stage.set(Phase::Serving);
-        let mut response = match self.decide(http, request).await {
+        let mut response = match self.decide(request).await {
             Ok(response) => response,
             Err(refusal) => self.own_answer(refusal.status, refusal.text),
         };
@@ -93,15 +102,15 @@ impl Client {
         response
     }
 
-    async fn decide(
-        &self,
-        http: &Http,
-        mut request: Request<Incoming>,
-    ) -> Result<Response<Answer>, Refusal> {
+    async fn decide(&self, mut request: Request<Incoming>) -> Result<Response<Answer>, Refusal> {
+        // The settings of this moment, which may be others than when the client came.
+        let state = self.core.state();
+        let frontend = state.frontend(self.listening).unwrap_or(&self.frontend);
+        let Mode::Http(http) = &frontend.mode else { return Err(Refusal::NOWHERE) };
         let host = host(&mut request)?;
         let path = request.uri().path();
         if http.health_uri.as_deref() == Some(path) {
-            return Ok(self.health(http));
+            return Ok(self.health(http, &state));
         }
         let asked = Asked { method: request.method(), host: &host, path };
         let Some(route) = route::find(&http.routes, asked) else { return Err(Refusal::NOWHERE) };
@@ -116,7 +125,6 @@ impl Client {
                 Ok(response)
             }
             Action::Pool(place) => {
-                let state = self.core.state();
                 let Some(pool) = state.pools.get(*place) else { return Err(Refusal::BUSY) };
                 let trusted =
                     http.trusted_proxies.iter().any(|p| p.contains(self.ends.client.ip()));
@@ -126,8 +134,7 @@ impl Client {
     }
 
     /// Whether requests can be served here.
-    fn health(&self, http: &Http) -> Response<Answer> {
-        let state = self.core.state();
+    fn health(&self, http: &Http, state: &State) -> Response<Answer> {
         let mut pools = http.routes.iter().filter_map(|route| match route.action {
             Action::Pool(place) => state.pools.get(place),
             Action::Redirect(..) => None,

@@ -132,7 +132,7 @@ async fn accept(core: Rc<Core>, address: SocketAddr, listener: StdListener) {
             Ok((stream, peer)) => {
                 let frontend = core.state().frontend(address).cloned();
                 if let Some(frontend) = frontend {
-                    spawn_local(connection::serve(core.clone(), frontend, stream, peer));
+                    spawn_local(connection::serve(core.clone(), frontend, address, stream, peer));
                 }
             }
             Err(error) => {

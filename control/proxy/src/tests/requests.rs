@@ -87,11 +87,16 @@ fn routes_choose_the_pool_and_settings_change_under_open_connections() {
     assert_eq!(response.header("location").as_deref(), Some("https://old.example.org/x?y"));
     // Another pool behind the same name: the next request of a new connection sees it.
     let pools = vec![pool("a", &[b.address]), pool("b", &[a.address])];
-    proxy.set(&settings(before, pools)).unwrap();
+    proxy.set(&settings(before.clone(), pools.clone())).unwrap();
     wait_until("the other settings are in force", || {
         Client::connect(address).get("/a").text() == "b"
     });
     assert_eq!(client.get("/a").text(), "b");
+    // Other routes.
+    let mut other = before;
+    super::http(&mut other).routes = vec![to(vec![], Action::Pool(1))];
+    proxy.set(&settings(other, pools)).unwrap();
+    wait_until("the other routes are in force", || client.get("/c").text() == "a");
 }
 
 #[test]
