@@ -20,7 +20,7 @@ use crate::pool::Pool;
 use crate::proxy_protocol::{self, Header};
 use crate::settings::{Frontend, Key, Mode};
 use crate::tunnel;
-use crate::upstream::{self, Ends, Stream};
+use crate::upstream::{self, Ends, Secured, Stream};
 
 /// Serves it.
 pub(crate) async fn serve(
@@ -95,11 +95,14 @@ impl Place {
     /// TLS, if the frontend has it.
     async fn secure<S: Stream + 'static>(self, stream: S, ends: Ends) {
         let Some(config) = self.frontend.tls.clone() else {
-            return self.converse(stream, ends, false).await;
+            return self.converse(stream, ends, None).await;
         };
         let limit = self.frontend.timeouts.handshake;
         match timeout(limit, TlsAcceptor::from(config).accept(stream)).await {
-            Ok(Ok(stream)) => self.converse(stream, ends, true).await,
+            Ok(Ok(stream)) => {
+                let secured = Secured::of(stream.get_ref().1);
+                self.converse(stream, ends, Some(secured)).await;
+            }
             Ok(Err(error)) => {
                 tracing::debug!(frontend = self.frontend.name, client = %ends.client, %error, "no TLS");
             }
@@ -109,7 +112,7 @@ impl Place {
         }
     }
 
-    async fn converse<S: Stream + 'static>(self, stream: S, ends: Ends, tls: bool) {
+    async fn converse<S: Stream + 'static>(self, stream: S, ends: Ends, tls: Option<Secured>) {
         let Self { core, frontend, listening } = self;
         match frontend.mode {
             Mode::Http(_) => {
@@ -118,7 +121,7 @@ impl Place {
             Mode::Tcp { pool } => {
                 let pool = core.state().pools.get(pool).cloned();
                 if let Some(pool) = pool {
-                    pass(&core, &frontend, &pool, stream, ends).await;
+                    pass(&core, &frontend, &pool, stream, ends, tls.as_ref()).await;
                 }
             }
         }
@@ -132,6 +135,7 @@ async fn pass<S: Stream>(
     pool: &Arc<Pool>,
     stream: S,
     ends: Ends,
+    tls: Option<&Secured>,
 ) {
     let key = match pool.settings.key {
         Key::Source => Some(core.hash(ends.client.ip())),
@@ -142,7 +146,7 @@ async fn pass<S: Stream>(
         let Some(place) = core.choose(pool, &tried, key) else { return };
         let server = &pool.servers[place];
         let _lease = server.take();
-        match upstream::connect(pool, server, Some(ends)).await {
+        match upstream::connect(pool, server, ends, tls).await {
             Ok(upstream) => return tunnel::run(stream, upstream, frontend.timeouts.tunnel).await,
             Err(error) => {
                 tracing::debug!(server = server.settings.name, %error, "no connection");

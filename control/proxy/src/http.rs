@@ -24,7 +24,7 @@ use self::route::Asked;
 use crate::core::{Core, State};
 use crate::settings::{Action, Frontend, Http, Mode};
 use crate::stream::{Guarded, Phase, Stage};
-use crate::upstream::{Ends, Kept, Stream};
+use crate::upstream::{Ends, Kept, Secured, Stream};
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 128;
@@ -39,8 +39,8 @@ pub(crate) struct Client {
     /// The address that it came to, of the frontend's.
     listening: SocketAddr,
     pub(crate) ends: Ends,
-    /// It speaks TLS with us.
-    pub(crate) tls: bool,
+    /// How it speaks TLS with us, if it does.
+    pub(crate) tls: Option<Secured>,
     stage: Stage,
     /// Connections to servers that were told who it is.
     own: Rc<Kept>,
@@ -52,7 +52,7 @@ impl Client {
         frontend: Arc<Frontend>,
         listening: SocketAddr,
         ends: Ends,
-        tls: bool,
+        tls: Option<Secured>,
     ) -> Self {
         let stage = Stage::default();
         Self { core, frontend, listening, ends, tls, stage, own: Rc::default() }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::http::Outgoing;
 use crate::pool::{Pool, Server};
-use crate::proxy_protocol::{self, Extras};
+use crate::proxy_protocol::{self, Extras, Tls};
 
 /// Something to read from and write to.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -40,6 +40,41 @@ pub(crate) enum Unreachable {
 pub(crate) struct Ends {
     pub(crate) client: SocketAddr,
     pub(crate) local: SocketAddr,
+}
+
+/// A client's TLS with us, for servers that are told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Secured {
+    version: &'static str,
+    cipher: Option<&'static str>,
+    /// The host that it named (SNI).
+    name: Option<String>,
+    alpn: Option<Vec<u8>>,
+}
+
+impl Secured {
+    pub(crate) fn of(session: &rustls::ServerConnection) -> Self {
+        Self {
+            version: match session.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+                // rustls has no others.
+                _ => "TLS",
+            },
+            cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()),
+            name: session.server_name().map(str::to_owned),
+            alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+        }
+    }
+
+    fn extras(&self) -> Extras<'_> {
+        Extras {
+            alpn: self.alpn.as_deref(),
+            authority: self.name.as_deref(),
+            unique_id: None,
+            tls: Some(Tls { version: self.version, cipher: self.cipher }),
+        }
+    }
 }
 
 /// A connection that is kept.
@@ -98,7 +133,8 @@ impl Kept {
 pub(crate) async fn connect(
     pool: &Pool,
     server: &Server,
-    ends: Option<Ends>,
+    ends: Ends,
+    secured: Option<&Secured>,
 ) -> Result<Box<dyn Stream>, Unreachable> {
     let limit = pool.settings.timeouts.connect;
     let connecting = async {
@@ -107,8 +143,8 @@ pub(crate) async fn connect(
         // A request and its answer are each written at once.
         let _ = tcp.set_nodelay(true);
         if let Some(version) = pool.settings.send_proxy {
-            let ends = ends.map(|ends| (ends.client, ends.local));
-            let header = proxy_protocol::build(version, ends, &Extras::default());
+            let extras = secured.map(Secured::extras).unwrap_or_default();
+            let header = proxy_protocol::build(version, Some((ends.client, ends.local)), &extras);
             tcp.write_all(&header).await.map_err(Unreachable::Connect)?;
         }
         let Some(tls) = &pool.settings.tls else { return Ok(Box::new(tcp) as Box<dyn Stream>) };
@@ -124,8 +160,9 @@ pub(crate) async fn open(
     pool: &Pool,
     server: &Server,
     ends: Ends,
+    secured: Option<&Secured>,
 ) -> Result<Connection, Unreachable> {
-    let stream = connect(pool, server, Some(ends)).await?;
+    let stream = connect(pool, server, ends, secured).await?;
     let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(Unreachable::Http)?;
     let connection = connection.with_upgrades();

@@ -117,7 +117,7 @@ impl Attempt<'_> {
             headers::ask_upgrade(&mut head.headers, protocol);
         }
         let Client { ends, tls, .. } = self.client;
-        headers::forwarded(&mut head.headers, ends.client.ip(), *tls, self.trusted);
+        headers::forwarded(&mut head.headers, ends.client.ip(), tls.is_some(), self.trusted);
         head.version = Version::HTTP_11;
         if head.uri.authority().is_some() {
             let path = route::path_and_query(&head.uri);
@@ -140,7 +140,8 @@ impl Attempt<'_> {
                 return Ok(kept);
             }
         }
-        upstream::open(self.pool, server, self.client.ends).await
+        let Client { ends, tls, .. } = self.client;
+        upstream::open(self.pool, server, *ends, tls.as_ref()).await
     }
 
     async fn send(

@@ -55,6 +55,45 @@ fn clients_speak_tls_with_us_and_servers_learn_that() {
 }
 
 #[test]
+fn servers_are_told_of_the_clients_tls() {
+    use std::io::{BufRead, BufReader};
+    // It answers with the header of version 2 that came with the connection.
+    let server = Server::raw(|mut stream| {
+        let mut bytes = BufReader::new(stream.try_clone().unwrap());
+        let mut told = vec![0; 16];
+        bytes.read_exact(&mut told).unwrap();
+        let length = usize::from(u16::from_be_bytes([told[14], told[15]]));
+        told.resize(16 + length, 0);
+        bytes.read_exact(&mut told[16..]).unwrap();
+        // The request is of no interest.
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            bytes.read_line(&mut line).unwrap();
+        }
+        let text: String = told.iter().map(|byte| format!("{byte:02x}")).collect();
+        stream.write_all(&super::server::ok(&text)).unwrap();
+    });
+    let (config, trust) = both("example.org");
+    let mut frontend = frontend();
+    frontend.tls = Some(config);
+    let mut pool = pool("p", &[server.address]);
+    pool.send_proxy = Some(crate::proxy_protocol::Version::V2);
+    let (_proxy, address) = start(frontend, vec![pool]);
+    let name = ServerName::try_from("example.org").unwrap();
+    let session = rustls::ClientConnection::new(trust, name).unwrap();
+    let mut client =
+        rustls::StreamOwned::new(session, std::net::TcpStream::connect(address).unwrap());
+    client.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for part in ["example.org", "TLSv1.3", "TLS13_AES_"] {
+        assert!(answer.contains(&hex(part)), "{part}: {answer}");
+    }
+}
+
+#[test]
 fn servers_are_spoken_to_over_tls_and_have_to_be_who_they_say() {
     let (config, trust) = both("127.0.0.1");
     let (_, other) = both("127.0.0.1");
