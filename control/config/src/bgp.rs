@@ -112,16 +112,15 @@ pub(crate) fn peer(
             (1..16).contains(&name.len()) && !name.contains(['/', ' ', '\0'])
         })
     });
-    for Placed { value: address, place } in addresses {
-        let local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-        if local && interface.is_none() && table.peek("interface").is_none() {
+    let passive = table.or("passive", false, Value::boolean);
+    let of_link =
+        |one: &&Placed<IpAddr>| matches!(one.value, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    for Placed { value: address, place } in addresses.iter().filter(of_link) {
+        if interface.is_none() && table.peek("interface").is_none() {
             let text = format!("{address} is of a link alone: `interface` says of which");
             table.problem_at(place, text);
         }
-    }
-    let passive = table.or("passive", false, Value::boolean);
-    for Placed { value: address, place } in addresses {
-        if passive && matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+        if passive {
             let text = format!(
                 "{address} is of a link alone: nobody listens for it there, so `passive` cannot be"
             );

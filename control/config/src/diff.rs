@@ -101,18 +101,16 @@ pub struct Running<'a> {
 /// What `new` says of this node that comes into force only when a process is started anew: a line each,
 /// ``l4-1: `cores` takes a restart of palier-dataplane``.
 pub fn restart_needed(running: Running<'_>, new: &Config, node: &str) -> Vec<String> {
-    let nics = |config: &Config| -> Option<Nics> {
-        config.l4.iter().find(|l4| l4.name == node).and_then(|l4: &L4| l4.nics.clone())
-    };
+    let own =
+        |config: &Config| -> Option<L4> { config.l4.iter().find(|l4| l4.name == node).cloned() };
+    let nics = |config: &Config| -> Option<Nics> { own(config)?.nics };
     let of_node = |key: &str| format!("{node}: `{key}` takes a restart of palier-dataplane");
     let mut needed: Vec<String> = match (nics(running.dataplane), nics(new)) {
         (None, None) => vec![],
         (Some(old), Some(new)) => changed(&old, &new).into_iter().map(of_node).collect(),
         (Some(_), None) | (None, Some(_)) => vec![of_node("nics")],
     };
-    let addresses = |config: &Config| {
-        config.l4.iter().find(|l4| l4.name == node).map(|l4| l4.addresses.clone())
-    };
+    let addresses = |config: &Config| own(config).map(|l4| l4.addresses);
     if let (Some(old), Some(new_bgp)) = (&running.control.bgp, &new.bgp) {
         if old.port != new_bgp.port {
             needed.push("bgp: `port` takes a restart of palier-control".into());

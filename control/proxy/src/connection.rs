@@ -2,14 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -45,7 +43,7 @@ pub(crate) async fn serve(
     {
         return;
     }
-    let is_proxy = frontend.accept_proxy.iter().any(|prefix| prefix.contains(peer.ip()));
+    let is_proxy = frontend.accept_proxy.iter().any(|prefix| prefix.contains(ends.client.ip()));
     if is_proxy {
         let introduced = timeout(frontend.timeouts.handshake, introduce(stream, ends)).await;
         match introduced {
@@ -64,7 +62,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// Reads the PROXY header: who is really there. What came with it comes first.
-async fn introduce(mut stream: TcpStream, ends: Ends) -> io::Result<(Prefixed<TcpStream>, Ends)> {
+async fn introduce(mut stream: TcpStream, ends: Ends) -> io::Result<(impl Stream, Ends)> {
     let mut prefix = BytesMut::with_capacity(256);
     loop {
         if stream.read_buf(&mut prefix).await? == 0 {
@@ -80,7 +78,11 @@ async fn introduce(mut stream: TcpStream, ends: Ends) -> io::Result<(Prefixed<Tc
             }
             Header::Local => ends,
         };
-        return Ok((Prefixed { prefix, inner: stream }, ends));
+        let (read, write) = stream.into_split();
+        return Ok((
+            tokio::io::join(AsyncReadExt::chain(io::Cursor::new(prefix), read), write),
+            ends,
+        ));
     }
 }
 
@@ -154,56 +156,5 @@ async fn pass<S: Stream>(
                 tried.push(place);
             }
         }
-    }
-}
-
-/// A stream of which some bytes have been read already.
-struct Prefixed<S> {
-    prefix: BytesMut,
-    inner: S,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.prefix.is_empty() {
-            return Pin::new(&mut self.inner).poll_read(context, buffer);
-        }
-        let length = self.prefix.len().min(buffer.remaining());
-        buffer.put_slice(&self.prefix.split_to(length));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }

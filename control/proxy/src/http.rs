@@ -6,7 +6,6 @@ mod headers;
 mod route;
 mod upgrade;
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -126,8 +125,10 @@ impl Client {
             }
             Action::Pool(place) => {
                 let Some(pool) = state.pools.get(*place) else { return Err(Refusal::BUSY) };
-                let trusted =
-                    http.trusted_proxies.iter().any(|p| p.contains(self.ends.client.ip()));
+                let trusted = http
+                    .trusted_proxies
+                    .iter()
+                    .any(|p| p.contains(self.ends.client.ip().to_canonical()));
                 Attempt { client: self, pool, trusted }.run(request).await
             }
         }
@@ -186,21 +187,20 @@ fn host(request: &mut Request<Incoming>) -> Result<String, Refusal> {
         None => None,
     };
     let authority = request.uri().authority().map(|authority| authority.as_str());
-    let whole: Cow<'_, str> = match (authority, named) {
+    let whole = match (authority, named) {
         (Some(authority), Some(named)) if !authority.eq_ignore_ascii_case(named) => {
             return Err(Refusal::BAD);
         }
-        (Some(authority), _) => authority.to_owned().into(),
-        (None, Some(named)) => named.to_owned().into(),
-        (None, None) if request.version() == Version::HTTP_10 => String::new().into(),
+        (Some(whole), _) | (None, Some(whole)) => whole,
+        (None, None) if request.version() == Version::HTTP_10 => "",
         (None, None) => return Err(Refusal::BAD),
     };
-    let host = route::host_of(&whole).to_ascii_lowercase();
+    let host = route::host_of(whole).to_ascii_lowercase();
     if host.bytes().any(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'@' | b'\\')) {
         return Err(Refusal::BAD);
     }
-    if authority.is_some() {
-        let value = header::HeaderValue::from_str(&whole).map_err(|_| Refusal::BAD)?;
+    if let Some(authority) = authority {
+        let value = header::HeaderValue::from_str(authority).map_err(|_| Refusal::BAD)?;
         request.headers_mut().insert(header::HOST, value);
     }
     Ok(host)

@@ -1,8 +1,10 @@
 //! What the proxy is to do: plain data, made from the site file.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use api::Prefix;
 
 use crate::balance::Method;
 use crate::proxy_protocol::Version;
@@ -132,28 +134,6 @@ pub struct Server {
     pub weight: u32,
     /// It is used while no other is usable.
     pub backup: bool,
-}
-
-/// A range of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
-    /// Its first.
-    pub address: IpAddr,
-    /// Bits that all have in common.
-    pub length: u8,
-}
-
-impl Prefix {
-    /// Whether an address lies in it. One that is mapped into IPv6 is an IPv4 address.
-    pub fn contains(self, address: IpAddr) -> bool {
-        let bits = |address: IpAddr| match address.to_canonical() {
-            IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, true),
-            IpAddr::V6(v6) => (v6.to_bits(), false),
-        };
-        let ((own, own_v4), (other, other_v4)) = (bits(self.address), bits(address));
-        let mask = u128::MAX.checked_shl(128 - u32::from(self.length)).unwrap_or(0);
-        own_v4 == other_v4 && (own ^ other) & mask == 0
-    }
 }
 
 /// How long a client may take.

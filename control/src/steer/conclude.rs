@@ -41,7 +41,9 @@ impl Steer {
         self.flush();
         self.look_for_proof();
         self.end_pause();
-        if self.links.learn(&self.site.config, self.site.own()) {
+        // Not at each turn: the kernel is asked.
+        let lacking = self.links.lack(&self.site.config, self.site.own());
+        if (self.stale || lacking) && self.links.learn(&self.site.config, self.site.own()) {
             self.stale = true;
         }
         if let Starting::Waiting { until, empty } = self.starting {

@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,25 +21,16 @@ const FILE: &str = "bfd.json";
 /// A session that was Up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
-    local: IpAddr,
-    remote: IpAddr,
-    interface: Option<String>,
+    /// What was asked for when it was left.
+    pub(super) wanted: BfdSession,
     /// CLOCK_BOOTTIME in milliseconds.
     pub(super) since_ms: u64,
     pub(super) session: Saved,
 }
 
-impl Kept {
-    pub(super) fn new(wanted: &BfdSession, since_ms: u64, session: Saved) -> Self {
-        let BfdSession { local, remote, interface, .. } = wanted.clone();
-        Self { local, remote, interface, since_ms, session }
-    }
-
-    /// Whether it is what is asked for, whatever its timers.
-    pub(super) fn is(&self, wanted: &BfdSession) -> bool {
-        let Self { local, remote, interface, .. } = self;
-        (local, remote, interface) == (&wanted.local, &wanted.remote, &wanted.interface)
-    }
+/// Whether both are the same session, whatever their timers.
+pub(super) fn is_same(one: &BfdSession, other: &BfdSession) -> bool {
+    (&one.local, &one.remote, &one.interface) == (&other.local, &other.remote, &other.interface)
 }
 
 /// Sessions, and how long routers believe in them.
@@ -101,7 +91,7 @@ impl Handover {
         if boot_millis() > self.until_ms {
             self.sessions.clear();
         }
-        let place = self.sessions.iter().position(|kept| kept.is(wanted))?;
+        let place = self.sessions.iter().position(|kept| is_same(&kept.wanted, wanted))?;
         Some(self.sessions.swap_remove(place))
     }
 }

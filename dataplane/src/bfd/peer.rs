@@ -70,12 +70,6 @@ impl Peer {
         scoped(self.wanted.local, bfd::PORT, self.scope)
     }
 
-    /// Whether a session that is asked for is this one, whatever its timers.
-    pub(super) fn is(&self, wanted: &BfdSession) -> bool {
-        let BfdSession { local, remote, interface, .. } = &self.wanted;
-        (local, remote, interface) == (&wanted.local, &wanted.remote, &wanted.interface)
-    }
-
     /// Opens what is missing of the sockets, if it is time; closes them if the interface is another one.
     pub(super) fn connect(&mut self, receivers: &mut Vec<Receiver>, now: Instant) {
         if self.sender.is_some() && self.wanted.interface.is_none() || now < self.retry {
@@ -148,7 +142,11 @@ impl Peer {
         if self.session.state() != State::Up {
             return None;
         }
-        let kept = self.session.save().map(|saved| Kept::new(&self.wanted, self.since_ms, saved));
+        let kept = self.session.save().map(|session| Kept {
+            wanted: self.wanted.clone(),
+            since_ms: self.since_ms,
+            session,
+        });
         Some(kept.ok_or_else(|| format!("{} {}", self.wanted.router, self.wanted.remote)))
     }
 

@@ -13,7 +13,7 @@ use bfd::{Malformed, Packet, Session, TTL};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::handover::Handover;
+use super::handover::{Handover, is_same};
 use super::peer::{Peer, Shown};
 use super::restart::policy;
 use super::socket::{Arrived, Receiver};
@@ -111,7 +111,7 @@ impl Runner {
     fn apply(&mut self, wanted: Vec<BfdSession>, now: Instant) {
         let mut before = std::mem::take(&mut self.peers);
         for wanted in wanted {
-            let peer = match before.iter().position(|peer| peer.is(&wanted)) {
+            let peer = match before.iter().position(|peer| is_same(&peer.wanted, &wanted)) {
                 Some(place) => {
                     let mut peer = before.swap_remove(place);
                     peer.session.change(policy(&wanted, self.pause), now);

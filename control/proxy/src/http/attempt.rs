@@ -214,22 +214,8 @@ async fn silence(moved: &Cell<Instant>, limit: Duration) {
 
 /// The value of a cookie in a `Cookie` header (RFC 6265 section 4.2).
 fn cookie<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    header.split(|&byte| byte == b';').find_map(|pair| {
-        let (key, value) = pair.trim_ascii().split_once_byte(b'=')?;
-        (key == name.as_bytes()).then_some(value)
-    })
-}
-
-/// What `str::split_once` is, for bytes.
-trait SplitOnce {
-    fn split_once_byte(&self, separator: u8) -> Option<(&[u8], &[u8])>;
-}
-
-impl SplitOnce for [u8] {
-    fn split_once_byte(&self, separator: u8) -> Option<(&[u8], &[u8])> {
-        let place = self.iter().position(|&byte| byte == separator)?;
-        Some((&self[..place], &self[place + 1..]))
-    }
+    let mut pairs = header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 #[cfg(test)]

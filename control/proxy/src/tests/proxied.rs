@@ -7,8 +7,8 @@ fn ends() -> (SocketAddr, SocketAddr) {
     ("192.0.2.1:5000".parse().unwrap(), "198.51.100.1:80".parse().unwrap())
 }
 
-fn local() -> Vec<Prefix> {
-    vec![Prefix { address: "127.0.0.0".parse().unwrap(), length: 8 }]
+fn local() -> Vec<api::Prefix> {
+    vec!["127.0.0.0/8".parse().unwrap()]
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn who_is_told_of_is_the_client() {
 fn nobody_else_may_tell_of_others() {
     let server = Server::named("a");
     let mut frontend = frontend();
-    frontend.accept_proxy = vec![Prefix { address: "192.0.2.0".parse().unwrap(), length: 24 }];
+    frontend.accept_proxy = vec!["192.0.2.0/24".parse().unwrap()];
     let (_proxy, address) = start(frontend, vec![pool("p", &[server.address])]);
     let mut client = Client::connect(address);
     client.say(build(Version::V1, Some(ends()), &Extras::default()));

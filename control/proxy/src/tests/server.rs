@@ -26,6 +26,26 @@ pub(super) struct Request {
 impl Server {
     /// One that does this with each connection.
     pub(super) fn raw(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        Self::start(move |stream, _| handle(stream))
+    }
+
+    /// One that answers requests, any number on a connection; `None` closes it.
+    pub(super) fn new(
+        answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(move |mut stream, shared| {
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            while let Some(request) = read(&mut lines) {
+                shared.heads.lock().unwrap().push(request.head.clone());
+                let Some(text) = answer(&request) else { return };
+                if stream.write_all(&text).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
+    fn start(handle: impl Fn(TcpStream, &Shared) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
@@ -36,39 +56,8 @@ impl Server {
                     return;
                 }
                 there.connections.fetch_add(1, SeqCst);
-                let handle = handle.clone();
-                thread::spawn(move || handle(stream.unwrap()));
-            }
-        });
-        Self { address, shared }
-    }
-
-    /// One that answers requests, any number on a connection; `None` closes it.
-    pub(super) fn new(
-        answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static,
-    ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
-        let (there, answer) = (shared.clone(), Arc::new(answer));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if there.stop.load(SeqCst) {
-                    return;
-                }
-                there.connections.fetch_add(1, SeqCst);
-                let (there, answer) = (there.clone(), answer.clone());
-                thread::spawn(move || {
-                    let mut stream = stream.unwrap();
-                    let mut lines = BufReader::new(stream.try_clone().unwrap());
-                    while let Some(request) = read(&mut lines) {
-                        there.heads.lock().unwrap().push(request.head.clone());
-                        let Some(text) = answer(&request) else { return };
-                        if stream.write_all(&text).is_err() {
-                            return;
-                        }
-                    }
-                });
+                let (there, handle) = (there.clone(), handle.clone());
+                thread::spawn(move || handle(stream.unwrap(), &there));
             }
         });
         Self { address, shared }

@@ -32,13 +32,8 @@ fn both(name: &str) -> (Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>) {
     (Arc::new(server), Arc::new(client))
 }
 
-#[test]
-fn clients_speak_tls_with_us_and_servers_learn_that() {
-    let server = Server::named("a");
-    let (config, trust) = both("example.org");
-    let mut frontend = frontend();
-    frontend.tls = Some(config);
-    let (_proxy, address) = start(frontend, vec![pool("p", &[server.address])]);
+/// What is answered to a request over TLS, header and body.
+fn ask(address: SocketAddr, trust: Arc<rustls::ClientConfig>) -> String {
     let name = ServerName::try_from("example.org").unwrap();
     let session = rustls::ClientConnection::new(trust, name).unwrap();
     let mut client =
@@ -46,6 +41,17 @@ fn clients_speak_tls_with_us_and_servers_learn_that() {
     client.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn clients_speak_tls_with_us_and_servers_learn_that() {
+    let server = Server::named("a");
+    let (config, trust) = both("example.org");
+    let mut frontend = frontend();
+    frontend.tls = Some(config);
+    let (_proxy, address) = start(frontend, vec![pool("p", &[server.address])]);
+    let answer = ask(address, trust);
     assert!(answer.ends_with("\r\n\r\na"), "{answer}");
     assert!(server.heads()[0].contains("x-forwarded-proto: https\r\n"));
     // Plain text is no TLS.
@@ -80,13 +86,7 @@ fn servers_are_told_of_the_clients_tls() {
     let mut pool = pool("p", &[server.address]);
     pool.send_proxy = Some(crate::proxy_protocol::Version::V2);
     let (_proxy, address) = start(frontend, vec![pool]);
-    let name = ServerName::try_from("example.org").unwrap();
-    let session = rustls::ClientConnection::new(trust, name).unwrap();
-    let mut client =
-        rustls::StreamOwned::new(session, std::net::TcpStream::connect(address).unwrap());
-    client.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
+    let answer = ask(address, trust);
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     for part in ["example.org", "TLSv1.3", "TLS13_AES_"] {
         assert!(answer.contains(&hex(part)), "{part}: {answer}");
