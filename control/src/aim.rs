@@ -121,7 +121,13 @@ fn target(how: &ServiceCheck, node: &L7, name: Arc<str>, own: &L4, vip: IpAddr) 
     if let (Some(address), true) = (source, how.check.kind.can_be_tunnelled()) {
         let ports = probe_ports(node.index);
         let source = Source { address, first_port: ports.first, last_port: ports.last };
-        return Target { node: name, address: vip, port: how.port, source: Some(source) };
+        return Target {
+            node: name,
+            address: vip,
+            port: how.port,
+            source: Some(source),
+            preamble: None,
+        };
     }
     // What speaks of the node as a whole is asked once, not once per family.
     let address = match how.check.kind {
@@ -135,12 +141,12 @@ fn target(how: &ServiceCheck, node: &L7, name: Arc<str>, own: &L4, vip: IpAddr) 
         | Kind::Command(_) => of_family(&node.addresses),
     };
     let address = address.unwrap_or_else(|| first(&node.addresses));
-    Target { node: name, address, port: how.port, source: None }
+    Target { node: name, address, port: how.port, source: None, preamble: None }
 }
 
 fn of_this_host(own: &L4) -> Target {
     let node = own.name.as_str().into();
-    Target { node, address: first(&own.addresses), port: 0, source: None }
+    Target { node, address: first(&own.addresses), port: 0, source: None, preamble: None }
 }
 
 fn first(addresses: &[IpAddr]) -> IpAddr {

@@ -115,6 +115,7 @@ impl Question {
                     address: server.address.ip(),
                     port: server.address.port(),
                     source: (self == Self::HttpFromBlock).then(|| source(number)),
+                    preamble: None,
                 };
                 Probe { check: check.clone(), target }
             })

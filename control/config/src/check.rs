@@ -84,6 +84,26 @@ pub(crate) fn of_service(value: &Value<'_>, default: DefaultPort) -> Vec<Service
     checks
 }
 
+/// The checks of an L7 node itself: of this host, and agents on it, with their ports.
+pub(crate) fn of_l7(value: &Value<'_>) -> Vec<(Check, u16)> {
+    let mut checks = Vec::new();
+    for value in value.one_or_more() {
+        let Some(mut table) = value.table() else { continue };
+        let own = |key: &str| key == "agent";
+        let network: Vec<_> =
+            OF_NODE.map(|(key, ..)| key).into_iter().filter(|k| !own(k)).collect();
+        let told = network.iter().any(|key| table.peek(key).is_some());
+        table.refuse(&network, "an L7 node is checked by `agent`, `file` and `command` alone");
+        table.refuse(&["direct"], "this is for the checks of a service");
+        if !told {
+            let readers = OF_NODE.iter().filter(|(key, ..)| own(key)).chain(&OF_HOST);
+            checks.extend(kinds(&mut table, readers, DefaultPort::Untold));
+        }
+        table.finish();
+    }
+    checks
+}
+
 /// The checks of an L4 node itself.
 pub(crate) fn of_host(value: &Value<'_>) -> Vec<Check> {
     let mut checks = Vec::new();

@@ -45,6 +45,6 @@ pub use nics::dataplane_flags;
 pub use problem::{Problem, Problems};
 pub use secret::{HostSecrets, SecretError, Secrets};
 pub use settings::{
-    Announcement, Bfd, Bgp, Config, L4, L7, Member, Nics, Password, Peer, Peering, QuorumLoss,
-    Reload, Router, Service, ServiceCheck, Session, Site, Times,
+    Announcement, Bfd, Bgp, Config, Hook, L4, L7, Member, Nics, Password, Peer, Peering,
+    QuorumLoss, Reload, Router, Service, ServiceCheck, Session, Site, Times, Tunnel,
 };

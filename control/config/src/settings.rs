@@ -153,6 +153,38 @@ pub struct L7 {
     pub addresses: Vec<IpAddr>,
     /// Share of new flows relative to other nodes', where a service does not say otherwise.
     pub weight: u16,
+    /// How its control takes packets out of tunnels; absent: somebody else does, as the kernel's `ipip`.
+    pub tunnel: Option<Tunnel>,
+    /// Threads of its proxy; absent: as many as there are CPUs.
+    pub workers: Option<u16>,
+    /// Checks of this node itself, and the ports of its agents: what they say of it, its health URIs say.
+    pub checks: Vec<(Check, u16)>,
+}
+
+/// How an L7 node takes packets out of tunnels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Where the L4 nodes' packets arrive.
+    pub interfaces: Vec<String>,
+    /// Where the program meets them (`decap`); absent: the best that the kernel has.
+    pub hook: Option<Hook>,
+    /// Whether packets to a VIP that come without a tunnel are dropped (`tunnel_only`).
+    pub only: bool,
+    /// Whether clients are told to leave room for the outer header (`advmss`).
+    pub advmss: bool,
+}
+
+/// Where the decapsulator meets packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// TC ingress by bpf_link (kernel 6.6).
+    Tcx,
+    /// TC ingress by a filter.
+    Clsact,
+    /// XDP in the driver.
+    Xdp,
+    /// XDP after the driver.
+    XdpGeneric,
 }
 
 /// `[[service]]`

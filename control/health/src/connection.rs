@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 use socket2::{Domain, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::{Source, Target};
@@ -101,8 +101,17 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Connects to the target.
+/// Connects to the target, and says what it wants to hear first.
 pub(crate) async fn tcp(target: &Target, ports: &Ports) -> Result<Connection, Error> {
+    let mut connection = bare_tcp(target, ports).await?;
+    if let Some(preamble) = &target.preamble {
+        connection.0.write_all(preamble).await?;
+    }
+    Ok(connection)
+}
+
+/// Connects to the target.
+pub(crate) async fn bare_tcp(target: &Target, ports: &Ports) -> Result<Connection, Error> {
     let to = SocketAddr::new(target.address, target.port);
     let Some(source) = target.source else {
         return Ok(Connection(tcp_socket(to)?.connect(to).await?));

@@ -41,6 +41,7 @@ impl Machine {
                 state,
                 admin: Admin::Ready,
                 weight: 100,
+                max_connections: None,
                 reason: "not asked yet".to_owned(),
                 since: now,
                 against: (0, 1),
@@ -60,21 +61,26 @@ impl Machine {
         &self.standing
     }
 
-    /// Takes in a report. Says whether state, admin or weight changed.
+    /// Takes in a report. Says whether anything but the reason changed.
     pub fn observe(&mut self, report: &Report, now: Duration) -> bool {
         let state = self.judge(report.outcome);
         let admin = report.admin.unwrap_or(self.standing.admin);
         let weight = report.weight.unwrap_or(self.standing.weight);
 
-        let before = (self.standing.state, self.standing.admin, self.standing.weight);
-        let changed = before != (state, admin, weight);
-        if before.0 != state {
+        let limit = report.max_connections.or(self.standing.max_connections);
+
+        let Standing { state: was, admin: old_admin, weight: old_weight, max_connections, .. } =
+            self.standing;
+        let changed =
+            (was, old_admin, old_weight, max_connections) != (state, admin, weight, limit);
+        if was != state {
             self.contrary = 0;
         }
         if changed {
             self.standing.since = now;
         }
-        (self.standing.state, self.standing.admin, self.standing.weight) = (state, admin, weight);
+        (self.standing.state, self.standing.admin) = (state, admin);
+        (self.standing.weight, self.standing.max_connections) = (weight, limit);
         self.standing.against = self.against();
         // Answers repeat themselves: mostly there is nothing to copy.
         if self.standing.reason != report.reason {

@@ -159,8 +159,8 @@ impl Standings<'_> {
 }
 
 impl Changes {
-    /// Waits until the state, admin or weight of some target changed since the last call, the first
-    /// verdict included, and gives the probes concerned, each once. Nothing is lost if the future is
+    /// Waits until the state, admin, weight or limit of some target changed since the last call, the
+    /// first verdict included, and gives the probes concerned, each once. Nothing is lost if the future is
     /// dropped. Never ends once the monitor is gone.
     pub async fn next(&mut self) -> Vec<ProbeId> {
         loop {

@@ -28,6 +28,8 @@ pub struct Target {
     pub port: u16,
     /// Where they come from, if that matters: through the tunnel.
     pub source: Option<Source>,
+    /// What a TCP connection begins with, whatever is asked then: a PROXY header. Agents get none.
+    pub preamble: Option<Arc<[u8]>>,
 }
 
 /// Where a probe's packets come from: the dataplane knows by the port which node they are for.
@@ -50,6 +52,8 @@ pub struct Report {
     pub admin: Option<Admin>,
     /// Its weight in percent of the configured one; unchanged if absent.
     pub weight: Option<u16>,
+    /// Most connections that it wants (an agent's `maxconn`); unchanged if absent.
+    pub max_connections: Option<u32>,
     /// Why, for an operator: `HTTP 503`, `connection refused`, `no answer within 1s`.
     pub reason: String,
 }
@@ -57,7 +61,7 @@ pub struct Report {
 impl Report {
     /// A report of nothing but an outcome.
     pub fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
-        Self { outcome, admin: None, weight: None, reason: reason.into() }
+        Self { outcome, admin: None, weight: None, max_connections: None, reason: reason.into() }
     }
 }
 
@@ -111,9 +115,11 @@ pub struct Standing {
     pub admin: Admin,
     /// Percent of the configured weight.
     pub weight: u16,
+    /// Most connections that it asked for, if it did.
+    pub max_connections: Option<u32>,
     /// The last report's reason.
     pub reason: String,
-    /// When `state`, `admin` or `weight` last changed, on the clock that the monitor was given
+    /// When `state`, `admin`, `weight` or `max_connections` last changed, on the clock that the monitor was given
     /// (CLOCK_BOOTTIME).
     pub since: Duration,
     /// Answers in a row that speak against `state`, and how many would change it.

@@ -6,7 +6,7 @@
 //! health = "up" / "down" / "stopped" / "fail"
 //! admin  = "ready" / "drain" / "maint"
 //! weight = 1*DIGIT "%" / "weight:" 1*DIGIT [ "%" ]
-//! maxconn = "maxconn:" 1*DIGIT                           ; understood, without effect
+//! maxconn = "maxconn:" 1*DIGIT                           ; of connections, whom that may concern
 //! separator = 1*( SP / TAB / "," )
 //! ```
 //!
@@ -35,6 +35,8 @@ pub(crate) struct Words<'a> {
     /// scale of configured weights; here, where those are not known, it is N percent: the same
     /// proportions among servers of equal configured weight, and the very same for those of 100.
     pub(crate) weight: Option<u16>,
+    /// Most connections.
+    pub(crate) max_connections: Option<u32>,
     /// The first word that is none of these.
     pub(crate) unknown: Option<&'a [u8]>,
     /// What follows `#`.
@@ -70,8 +72,8 @@ impl<'a> Words<'a> {
 
     /// Whether nothing in the line was understood.
     pub(crate) fn is_meaningless(&self) -> bool {
-        let Self { healthy, admin, weight, unknown: _, description: _ } = self;
-        healthy.is_none() && admin.is_none() && weight.is_none()
+        let Self { healthy, admin, weight, max_connections, unknown: _, description: _ } = self;
+        healthy.is_none() && admin.is_none() && weight.is_none() && max_connections.is_none()
     }
 
     /// The report of a server that said `line`.
@@ -86,7 +88,13 @@ impl<'a> Words<'a> {
             Some(word) => format!("{said}, of which {} is no known word", reason::quote(word)),
             None => said,
         };
-        Report { outcome, admin: self.admin, weight: self.weight, reason }
+        Report {
+            outcome,
+            admin: self.admin,
+            weight: self.weight,
+            max_connections: self.max_connections,
+            reason,
+        }
     }
 
     fn take(&mut self, word: &'a [u8]) {
@@ -99,7 +107,7 @@ impl<'a> Words<'a> {
             b"maint" => self.admin = Some(Admin::Maintenance),
             other => match quantity(other) {
                 Some(Quantity::Weight(percent)) => self.weight = Some(percent),
-                Some(Quantity::MaxConn) => {}
+                Some(Quantity::Connections(most)) => self.max_connections = Some(most),
                 None => {
                     self.unknown.get_or_insert(word);
                 }
@@ -112,31 +120,35 @@ impl<'a> Words<'a> {
 enum Quantity {
     /// In percent.
     Weight(u16),
-    MaxConn,
+    Connections(u32),
 }
 
 fn quantity(word: &[u8]) -> Option<Quantity> {
     if let Some(limit) = word.strip_prefix(b"maxconn:") {
-        return number(limit).map(|_| Quantity::MaxConn);
+        return number(limit).map(Quantity::Connections);
     }
     let (weight, named) = match word.strip_prefix(b"weight:") {
         Some(weight) => (weight, true),
         None => (word, false),
     };
     match weight.strip_suffix(b"%") {
-        Some(percent) => number(percent).map(|n| Quantity::Weight(n.min(MAX_WEIGHT))),
-        None if named => number(weight).map(|n| Quantity::Weight(n.min(MAX_ABSOLUTE))),
+        Some(percent) => number(percent).map(|n| weight_of(n, MAX_WEIGHT)),
+        None if named => number(weight).map(|n| weight_of(n, MAX_ABSOLUTE)),
         None => None,
     }
 }
 
+fn weight_of(number: u32, most: u16) -> Quantity {
+    Quantity::Weight(u16::try_from(number).unwrap_or(most).min(most))
+}
+
 /// Digits and nothing else; what is too large is the largest.
-fn number(digits: &[u8]) -> Option<u16> {
+fn number(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() {
         return None;
     }
-    digits.iter().try_fold(0u16, |n, digit| {
-        digit.is_ascii_digit().then(|| n.saturating_mul(10).saturating_add(u16::from(digit - b'0')))
+    digits.iter().try_fold(0u32, |n, digit| {
+        digit.is_ascii_digit().then(|| n.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
     })
 }
 

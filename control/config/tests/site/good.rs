@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use api::{Hash, IdleTimes, Limits, Ports, Protocol, Rate};
 use config::{
-    Announcement, Bfd, Bgp, Config, L4, L7, Member, Nics, Peer, Peering, QuorumLoss, Reload,
-    Router, Service, Session, Site, Times, dataplane_flags,
+    Announcement, Bfd, Bgp, Config, Hook, L4, L7, Member, Nics, Peer, Peering, QuorumLoss, Reload,
+    Router, Service, Session, Site, Times, Tunnel, dataplane_flags,
 };
 use health::{
     Agent, BodyMatch, Check, Command, Content, Dns, FallMode, File, Http, Initial, Kind, StatusSet,
@@ -157,11 +157,29 @@ fn every_key_of_the_site_and_its_boxes() {
         index,
         addresses: addresses(&[address]),
         weight,
+        tunnel: None,
+        workers: None,
+        checks: vec![],
     };
+    let check = |kind| Check { kind, timing: Timing::default() };
+    let disable = File { path: "/etc/lb/disable".into(), content: Content::Absent };
     assert_eq!(
         config.l7,
         [
-            l7("big-1", 1, "192.0.2.140", 3),
+            L7 {
+                tunnel: Some(Tunnel {
+                    interfaces: vec!["eth0".into(), "bond0.100".into()],
+                    hook: Some(Hook::Xdp),
+                    only: true,
+                    advmss: false,
+                }),
+                workers: Some(6),
+                checks: vec![
+                    (check(Kind::Agent(Agent { send: None })), 5555),
+                    (check(Kind::File(disable)), 0),
+                ],
+                ..l7("big-1", 1, "192.0.2.140", 3)
+            },
             l7("big-2", 2, "192.0.2.141", 1),
             l7("old", 1023, "192.0.2.142", 1),
             l7("sorry", 4, "192.0.2.143", 1)

@@ -17,7 +17,7 @@ fn block(size: u16) -> Source {
 }
 
 fn target(to: SocketAddr, source: Option<Source>) -> Target {
-    Target { node: "l7-1".into(), address: to.ip(), port: to.port(), source }
+    Target { node: "l7-1".into(), address: to.ip(), port: to.port(), source, preamble: None }
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {

@@ -213,6 +213,11 @@ fn admin_and_weight_hold_at_once_and_stay() {
 
     assert!(machine.observe(&Report { weight: Some(100), ..Report::new(Passed, "") }, at(10)));
     assert_eq!(machine.standing().since, at(10));
+
+    let limit = Report { max_connections: Some(7), ..Report::new(Passed, "") };
+    assert!(machine.observe(&limit, at(11)));
+    assert!(!machine.observe(&Report::new(Passed, ""), at(12)));
+    assert_eq!(machine.standing().max_connections, Some(7));
 }
 
 #[test]

@@ -67,8 +67,13 @@ impl Script {
 
 fn probe_every(port: u16, interval: Duration) -> Probe {
     let timing = Timing { interval, ..Timing::default() };
-    let target =
-        Target { node: "l7-1".into(), address: Ipv4Addr::LOCALHOST.into(), port, source: None };
+    let target = Target {
+        node: "l7-1".into(),
+        address: Ipv4Addr::LOCALHOST.into(),
+        port,
+        source: None,
+        preamble: None,
+    };
     Probe { check: Arc::new(Check { kind: Kind::Tcp(Tcp::default()), timing }), target }
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn run(
     target: &Target,
     context: &Context,
 ) -> Result<Report, Failure> {
-    let mut stream = connection::tcp(target, &context.ports).await?;
+    let mut stream = connection::bare_tcp(target, &context.ports).await?;
     if let Some(send) = &agent.send {
         stream.write_all(send).await?;
     }

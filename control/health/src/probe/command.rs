@@ -77,5 +77,5 @@ fn judge(command: &Command, status: ExitStatus, said: Option<&[u8]>) -> Report {
         Some(line) => format!("{ended}: {}", reason::quote(line)),
         None => ended,
     };
-    Report { outcome, admin: None, weight, reason }
+    Report { weight, ..Report::new(outcome, reason) }
 }

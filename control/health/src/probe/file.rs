@@ -73,11 +73,11 @@ fn judge(line: &[u8]) -> Report {
         },
         admin: report.admin.or(Some(Admin::Ready)),
         weight: report.weight.or(Some(100)),
-        reason: report.reason,
+        ..report
     }
 }
 
 fn missing(up: bool, reason: String) -> Report {
     let outcome = if up { Outcome::Passed } else { Outcome::Failed };
-    Report { outcome, admin: Some(Admin::Ready), weight: Some(100), reason }
+    Report { admin: Some(Admin::Ready), weight: Some(100), ..Report::new(outcome, reason) }
 }

@@ -25,7 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn probe(kind: Kind, to: SocketAddr, timeout: Duration) -> Probe {
     let timing = Timing { timeout, ..Timing::default() };
-    let target = Target { node: "l7-1".into(), address: to.ip(), port: to.port(), source: None };
+    let target = Target {
+        node: "l7-1".into(),
+        address: to.ip(),
+        port: to.port(),
+        source: None,
+        preamble: None,
+    };
     Probe { check: Arc::new(Check { kind, timing }), target }
 }
 

@@ -61,8 +61,13 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn probe(port: u16) -> Probe {
     let check = Check { kind: Kind::Tcp(Tcp::default()), timing: Timing::default() };
-    let target =
-        Target { node: "l7-1".into(), address: Ipv4Addr::LOCALHOST.into(), port, source: None };
+    let target = Target {
+        node: "l7-1".into(),
+        address: Ipv4Addr::LOCALHOST.into(),
+        port,
+        source: None,
+        preamble: None,
+    };
     Probe { check: Arc::new(check), target }
 }
 

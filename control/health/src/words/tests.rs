@@ -42,7 +42,12 @@ fn each_word_means_what_it_means_with_haproxy() {
     for (line, weight) in weights {
         assert_eq!(parse(line), Words { weight: Some(weight), ..Words::default() }, "{line}");
     }
-    assert_eq!(parse("maxconn:100"), Words::default());
+    let limits = [("0", 0), ("100", 100), ("4294967296", u32::MAX)];
+    for (limit, most) in limits {
+        let line = format!("maxconn:{limit}");
+        let expected = Words { max_connections: Some(most), ..Words::default() };
+        assert_eq!(parse(&line), expected);
+    }
     assert_eq!(parse(""), Words::default());
 }
 

@@ -64,3 +64,30 @@ async fn the_dead_refuse_and_the_slow_run_out_of_time() {
     let report = ask_in_vain(expecting(b"PONG"), slow().await).await;
     assert_report(&report, Failed, "no answer within 50ms");
 }
+
+#[tokio::test]
+async fn a_preamble_comes_first_and_agents_get_none() {
+    let echo = server(|mut stream| async move {
+        let mut said = [0; 19];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"PROXY UNKNOWN\r\nPING");
+        stream.write_all(b"PONG").await.unwrap();
+        wait_for_end(stream).await;
+    });
+    let kind = Kind::Tcp(Tcp { send: Some(b"PING".to_vec()), expect: Some(b"PONG".to_vec()) });
+    let mut probe = super::probe(kind, echo.await, PATIENCE);
+    probe.target.preamble = Some(b"PROXY UNKNOWN\r\n"[..].into());
+    assert_eq!(run(&probe, &Context::new()).await.outcome, Passed);
+
+    let agent = server(|mut stream| async move {
+        let mut said = [0; 5];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"state");
+        stream.write_all(b"up\n").await.unwrap();
+        wait_for_end(stream).await;
+    });
+    let kind = Kind::Agent(crate::Agent { send: Some(b"state".to_vec()) });
+    let mut probe = super::probe(kind, agent.await, PATIENCE);
+    probe.target.preamble = Some(b"PROXY UNKNOWN\r\n"[..].into());
+    assert_eq!(run(&probe, &Context::new()).await.outcome, Passed);
+}
