@@ -4,8 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use config::{Config, Peering};
 
-/// Health checks and operator states drive the dataplane of an L4 node.
+/// Runs one role of a node: what is checked, told and served of it.
+///
+/// An L4 node's drives the dataplane by health checks and operators' states, and announces VIPs; an L7
+/// node's takes packets out of tunnels, and is the proxy.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "palier-control", version, max_term_width = 100)]
 pub struct Args {
@@ -24,6 +28,9 @@ pub struct Args {
     /// Where operators' states of nodes are kept
     #[arg(long, value_name = "DIR", default_value = "/var/lib/palier")]
     pub state_dir: PathBuf,
+    /// Where an L7 node keeps what outlives its control in the kernel: on a bpffs, which is mounted if need be
+    #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/palier")]
+    pub bpf_dir: PathBuf,
     /// Where /metrics is told: a loopback address
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9469", value_parser = loopback)]
     pub metrics: SocketAddr,
@@ -41,8 +48,10 @@ pub struct Args {
 /// A node's part in the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// Health checks, and the dataplane.
+    /// Health checks, BGP, and the dataplane.
     L4,
+    /// Decapsulation, and the proxy.
+    L7,
 }
 
 impl Role {
@@ -50,7 +59,47 @@ impl Role {
     pub const fn name(self) -> &'static str {
         match self {
             Self::L4 => "l4",
+            Self::L7 => "l7",
         }
+    }
+
+    /// The port at which its peers speak with it.
+    pub const fn peer_port(self, peering: &Peering) -> u16 {
+        match self {
+            Self::L4 => peering.port,
+            // The site file leaves room for them.
+            Self::L7 => peering.port + 1,
+        }
+    }
+
+    /// The role of a node of this site.
+    ///
+    /// # Errors
+    /// It has none, or another than `wanted`.
+    pub fn of(config: &Config, node: &str, wanted: Option<Self>) -> Result<Self, String> {
+        let l4 = config.l4.iter().any(|one| one.name == node);
+        let l7 = config.l7.iter().any(|one| one.name == node);
+        match (l4, l7, wanted) {
+            (true, _, Some(Self::L4)) | (true, false, None) => Ok(Self::L4),
+            (_, true, Some(Self::L7)) | (false, true, None) => Ok(Self::L7),
+            (true, true, None) => {
+                Err(format!("{node} has several roles: --role says which is to be run"))
+            }
+            (_, _, wanted) => Err(Self::missing(config, node, wanted)),
+        }
+    }
+
+    /// That no node of this role, or of any, has this name.
+    pub(crate) fn missing(config: &Config, node: &str, role: Option<Self>) -> String {
+        let l4 = config.l4.iter().map(|one| one.name.as_str());
+        let l7 = config.l7.iter().map(|one| one.name.as_str());
+        let (kinds, names): (_, Vec<_>) = match role {
+            Some(Self::L4) => ("[[l4]]", l4.collect()),
+            Some(Self::L7) => ("[[l7]]", l7.collect()),
+            None => ("[[l4]] or [[l7]]", l4.chain(l7).collect()),
+        };
+        let names = names.join(", ");
+        format!("no {kinds} is named `{node}` (there are: {names}): --node says which is this one")
     }
 }
 

@@ -22,6 +22,7 @@ pub mod peers;
 pub mod plan;
 pub mod reach;
 pub mod reload;
+pub mod serve;
 pub mod site;
 pub mod states;
 pub mod steer;

@@ -7,14 +7,15 @@ use std::sync::{Arc, OnceLock};
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use config::SiteFile;
+use config::{Config, SiteFile};
+use control::admin::socket::Call;
 use control::admin::{metrics, socket};
 use control::args::{Args, Role};
 use control::site::Site;
 use control::states::Store;
 use control::steer::{self, Ended, Signal, Start};
-use control::{log, notify};
-use tokio::signal::unix::{SignalKind, signal};
+use control::{log, notify, serve};
+use tokio::signal::unix::{self as signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Where this program lay when it was started.
@@ -80,67 +81,153 @@ fn raise_descriptor_limit() {
 async fn run(args: &Args) -> Result<Ended, Failure> {
     raise_descriptor_limit();
     // A hang-up that comes before the loop listens is not the end.
-    let mut hangups = signal(SignalKind::hangup()).map_err(|error| Failure::new(1, error))?;
-    let mut terms = signal(SignalKind::terminate()).map_err(|error| Failure::new(1, error))?;
-    let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| Failure::new(1, error))?;
-
+    let signals = Signals::new().map_err(|error| Failure::new(1, error))?;
     let node = match &args.node {
         Some(node) => node.clone(),
         None => host_name()?,
     };
     let file = SiteFile::read(&args.site).map_err(|error| Failure::new(2, error))?;
-    let role = args.role.unwrap_or(Role::L4);
-    let site = Site::new(file, &node).map_err(|error| Failure::new(2, error))?;
-
+    let role = Role::of(&file.config, &node, args.role).map_err(|why| Failure::new(2, why))?;
     for folder in [&args.run_dir, &args.state_dir] {
         make_folder(folder)?;
     }
+    match role {
+        Role::L4 => forward(args, file, &node, signals).await,
+        Role::L7 => serve(args, file, &node, signals).await,
+    }
+}
+
+/// An L4 node: steers its dataplane.
+async fn forward(
+    args: &Args,
+    file: SiteFile,
+    node: &str,
+    signals: Signals,
+) -> Result<Ended, Failure> {
+    let site = Site::new(file, node).map_err(|error| Failure::new(2, error))?;
+    let (store, state_file) = open_store(args, Role::L4);
+    let dataplane = args.run_dir.join("dataplane.sock");
+    let doors = Doors::open(args, Role::L4, Some(dataplane.as_path().into())).await?;
+    let (path, calls) = (doors.path, doors.calls);
+    started(node, Role::L4, &site.config);
+    let start = Start {
+        site,
+        path: args.site.clone(),
+        store,
+        state_file,
+        dataplane,
+        program: PROGRAM.get().cloned().unwrap_or_default(),
+        calls,
+    };
+    let ended = steer::run(start, signals.heard()).await;
+    // It may be gone already.
+    let _ = std::fs::remove_file(&path);
+    Ok(ended)
+}
+
+/// An L7 node: takes packets out of tunnels, and is the proxy.
+async fn serve(
+    args: &Args,
+    file: SiteFile,
+    node: &str,
+    signals: Signals,
+) -> Result<Ended, Failure> {
+    let site = serve::Site::new(file, node).map_err(|error| Failure::new(2, error))?;
+    let (store, state_file) = open_store(args, Role::L7);
+    let doors = Doors::open(args, Role::L7, None).await?;
+    let (path, calls) = (doors.path, doors.calls);
+    let config = site.config.clone();
+    let start = serve::Start {
+        site,
+        path: args.site.clone(),
+        store,
+        state_file,
+        state_dir: args.state_dir.clone(),
+        bpf_dir: args.bpf_dir.clone(),
+        calls,
+    };
+    let serving = serve::Serve::start(start).map_err(|why| Failure::new(1, why))?;
+    started(node, Role::L7, &config);
+    let ended = serving.run(signals.heard()).await;
+    // It may be gone already.
+    let _ = std::fs::remove_file(&path);
+    Ok(ended)
+}
+
+/// Node states of before.
+fn open_store(args: &Args, role: Role) -> (Arc<Store>, PathBuf) {
     let state_file = Store::path(&args.state_dir, role.name());
     let (store, warning) = Store::open(state_file.clone());
     if let Some(warning) = warning {
         tracing::error!("{warning}");
     }
-    let path = args.run_dir.join(format!("control-{}.sock", role.name()));
-    let listener =
-        socket::bind(&path, args.group.as_deref()).map_err(|error| Failure::new(1, error))?;
-    let scrapers = tokio::net::TcpListener::bind(args.metrics)
-        .await
-        .map_err(|error| Failure::new(1, format!("metrics on {}: {error}", args.metrics)))?;
+    (Arc::new(store), state_file)
+}
 
-    let program = PROGRAM.get().cloned().unwrap_or_default();
-    let dataplane = args.run_dir.join("dataplane.sock");
-    let (requests, calls) = mpsc::channel(CALLS);
-    tokio::spawn(socket::serve(listener, requests.clone(), dataplane.clone().into()));
-    tokio::spawn(metrics::serve(scrapers, requests, dataplane.clone().into()));
-    let (signals, heard) = mpsc::channel(4);
-    tokio::spawn(async move {
-        loop {
-            let signal = tokio::select! {
-                Some(()) = hangups.recv() => Signal::Reload,
-                Some(()) = terms.recv() => Signal::Stop,
-                Some(()) = interrupts.recv() => Signal::Stop,
-            };
-            if signals.send(signal).await.is_err() {
-                return;
-            }
-        }
-    });
-    tracing::info!(node, role = role.name(), site = site.config.site.name, "started");
+fn started(node: &str, role: Role, config: &Config) {
+    tracing::info!(node, role = role.name(), site = config.site.name, "started");
     notify::ready();
     tokio::spawn(notify::alive());
-    let start = Start {
-        site,
-        path: args.site.clone(),
-        store: Arc::new(store),
-        state_file,
-        dataplane,
-        program,
-        calls,
-    };
-    let ended = steer::run(start, heard).await;
-    // It may be gone already.
-    let _ = std::fs::remove_file(&path);
-    Ok(ended)
+}
+
+/// The admin socket, and where metrics are told.
+struct Doors {
+    path: PathBuf,
+    calls: mpsc::Receiver<Call>,
+}
+
+impl Doors {
+    async fn open(
+        args: &Args,
+        role: Role,
+        dataplane: Option<Arc<Path>>,
+    ) -> Result<Self, Failure> {
+        let path = args.run_dir.join(format!("control-{}.sock", role.name()));
+        let listener =
+            socket::bind(&path, args.group.as_deref()).map_err(|error| Failure::new(1, error))?;
+        let scrapers = tokio::net::TcpListener::bind(args.metrics)
+            .await
+            .map_err(|error| Failure::new(1, format!("metrics on {}: {error}", args.metrics)))?;
+        let (requests, calls) = mpsc::channel(CALLS);
+        tokio::spawn(socket::serve(listener, requests.clone(), dataplane.clone()));
+        tokio::spawn(metrics::serve(scrapers, requests, dataplane));
+        Ok(Self { path, calls })
+    }
+}
+
+/// Signals, noted from the moment on in which this is made.
+struct Signals {
+    hangups: signal::Signal,
+    terms: signal::Signal,
+    interrupts: signal::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangups: signal(SignalKind::hangup())?,
+            terms: signal(SignalKind::terminate())?,
+            interrupts: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// What they mean, for a loop.
+    fn heard(mut self) -> mpsc::Receiver<Signal> {
+        let (signals, heard) = mpsc::channel(4);
+        tokio::spawn(async move {
+            loop {
+                let signal = tokio::select! {
+                    Some(()) = self.hangups.recv() => Signal::Reload,
+                    Some(()) = self.terms.recv() => Signal::Stop,
+                    Some(()) = self.interrupts.recv() => Signal::Stop,
+                };
+                if signals.send(signal).await.is_err() {
+                    return;
+                }
+            }
+        });
+        heard
+    }
 }
 
 /// Becomes the program that lies in this one's place now, with the same arguments.

@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use admin::{NodeStatus, PeerStatus, States};
+use config::Config;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
 use crate::announce;
+use crate::args::Role;
 use crate::clock::{millis, unix_ms};
+use crate::serve as l7;
 use crate::peer::{
     Counter, Counters, Directory, Gossip, Heard, Identity, IdentityError, Limits, ListenError,
     Listener, Node, Pace, Persistence, Server, differences, serve,
 };
-use crate::site::Site;
+use crate::site::Member;
 use crate::states::{Store, Trust};
 
 /// How long before a certificate ends an alarm says so: two weeks.
@@ -70,7 +74,8 @@ impl Node for Voice {
     }
 }
 
-/// The other L4 nodes, as far as the site file lets them speak with this one.
+/// The other nodes, as far as the site file lets them speak with this one. They are not listened to any
+/// more once it is dropped.
 #[derive(Debug)]
 pub struct Peers {
     voice: Arc<Voice>,
@@ -81,6 +86,13 @@ pub struct Peers {
     heard: watch::Receiver<BTreeMap<String, Heard>>,
     lasting: BTreeMap<String, Persistence>,
     counters: Arc<Counters>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 impl Peers {
@@ -90,19 +102,19 @@ impl Peers {
     /// # Errors
     /// The certificate or the port cannot be used.
     pub fn start(
-        site: &Site,
+        own: Member<'_>,
         store: Arc<Store>,
         learned: mpsc::UnboundedSender<()>,
     ) -> Result<Option<Self>, PeersError> {
-        let own = site.own();
         let (Some(peering), Some(directory)) =
-            (&site.config.site.peering, Directory::of(&site.config, &own.name))
+            (&own.config.site.peering, Directory::of(own.config, own.name, own.role))
         else {
             return Ok(None);
         };
-        let identity = Arc::new(Identity::load(peering, &own.name)?);
+        let identity = Arc::new(Identity::load(peering, own.name)?);
+        let port = own.role.peer_port(peering);
         let addresses: Vec<_> =
-            own.addresses.iter().map(|&address| SocketAddr::new(address, peering.port)).collect();
+            own.addresses.iter().map(|&address| SocketAddr::new(address, port)).collect();
         let listener = Listener::bind(&addresses)?;
         let voice = Arc::new(Voice { store, said: Mutex::default(), learned });
         let counters = Arc::new(Counters::default());
@@ -114,18 +126,21 @@ impl Peers {
             limits: Limits::default(),
             counters: counters.clone(),
         };
-        tokio::spawn(serve(listener, server));
+        let mut tasks = vec![tokio::spawn(serve(listener, server)).abort_handle()];
         let gossip =
             Gossip::new(identity.clone(), seen, voice.clone(), counters.clone(), Pace::default());
-        tokio::spawn(gossip.clone().run());
+        // An L7 node is told, and asks nobody.
+        if own.role == Role::L4 {
+            tasks.push(tokio::spawn(gossip.clone().run()).abort_handle());
+        }
         let heard = gossip.heard();
         let lasting = BTreeMap::new();
-        Ok(Some(Self { voice, identity, directory, gossip, heard, lasting, counters }))
+        Ok(Some(Self { voice, identity, directory, gossip, heard, lasting, counters, tasks }))
     }
 
     /// Another site file is in force.
-    pub fn follow(&self, site: &Site) {
-        if let Some(directory) = Directory::of(&site.config, &site.own().name) {
+    pub fn follow(&self, own: Member<'_>) {
+        if let Some(directory) = Directory::of(own.config, own.name, own.role) {
             self.directory.send_replace(Arc::new(directory));
         }
     }
@@ -139,10 +154,11 @@ impl Peers {
     }
 
     /// What others are told from now on; node states apart, which are the store's.
-    pub fn tell(&self, site: &Site, status: PeerStatus) {
-        let l4 = site.config.l4.iter().map(|node| node.name.clone());
-        let l7 = site.config.l7.iter().map(|node| node.name.clone());
-        let known = l4.chain(l7).chain(announce::words(&site.config)).collect();
+    pub fn tell(&self, config: &Config, status: PeerStatus) {
+        let l4 = config.l4.iter().map(|node| node.name.clone());
+        let l7 = config.l7.iter().map(|node| node.name.clone());
+        let words = announce::words(config).chain(l7::words(config, None));
+        let known = l4.chain(l7).chain(words).collect();
         *self.voice.said.lock() = Said { status, known };
     }
 
@@ -152,7 +168,8 @@ impl Peers {
         let now = Instant::now();
         let heard = self.heard.borrow_and_update();
         self.lasting.retain(|name, _| heard.contains_key(name));
-        for (name, heard) in heard.iter() {
+        let directory = self.directory.borrow();
+        for (name, heard) in heard.iter().filter(|(name, _)| directory.is_believed(name)) {
             if let Some((theirs, _)) = &heard.status {
                 let lasting = self.lasting.entry(name.clone()).or_default();
                 lasting.observe(&differences(&mine, theirs), now);
@@ -166,15 +183,20 @@ impl Peers {
         let _ = self.heard.changed().await;
     }
 
-    /// Puts what is known of other L4 nodes into a status.
+    /// Puts what is known of other nodes into a status: of L7 nodes, which need not run control, of
+    /// those that do.
     pub fn describe(&self, nodes: &mut [NodeStatus]) {
         let mine = self.voice.status();
         let (heard, now) = (self.heard.borrow(), Instant::now());
         for node in nodes {
-            if self.directory.borrow().peer(&node.name).is_none() {
+            let Some(role) = self.directory.borrow().peer(&node.name).map(|peer| peer.role) else {
+                continue;
+            };
+            let known = heard.get(&node.name);
+            if role == Role::L7 && known.is_none_or(|heard| heard.status.is_none()) {
                 continue;
             }
-            let Some(heard) = heard.get(&node.name) else {
+            let Some(heard) = known else {
                 node.peer_error = Some("not asked yet".into());
                 continue;
             };
@@ -183,6 +205,9 @@ impl Peers {
             node.peer_age_ms = Some(millis(now.saturating_duration_since(*at)));
             // In what they differ is told below; whole, they are long.
             node.peer = Some(PeerStatus { tables: None, ..PeerStatus::clone(theirs) });
+            if role == Role::L7 {
+                continue;
+            }
             let mut lasting = self.lasting.get(&node.name).cloned().unwrap_or_default();
             node.differences = lasting.observe(&differences(&mine, theirs), now);
         }

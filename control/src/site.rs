@@ -1,6 +1,7 @@
 //! The site file in force, as this node reads it.
 
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use admin::Tables;
@@ -8,9 +9,23 @@ use config::{Config, L4, SiteFile};
 use siphasher::sip::SipHasher13;
 
 use crate::aim::Aim;
+use crate::args::Role;
 use crate::clock::unix_ms;
 
-/// The site file in force.
+/// A node of a site file.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// The file.
+    pub config: &'a Config,
+    /// What the node is there.
+    pub role: Role,
+    /// Its name.
+    pub name: &'a str,
+    /// Its own addresses.
+    pub addresses: &'a [IpAddr],
+}
+
+/// The site file in force, as an L4 node reads it.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// What it says.
@@ -32,13 +47,8 @@ impl Site {
     /// It has no L4 node of this name.
     pub fn new(file: SiteFile, node: &str) -> Result<Self, String> {
         let SiteFile { config, text, .. } = file;
-        let own = config.l4.iter().position(|l4| l4.name == node).ok_or_else(|| {
-            let names: Vec<_> = config.l4.iter().map(|l4| l4.name.as_str()).collect();
-            format!(
-                "no [[l4]] is named `{node}` (there are: {}): --node says which is this one",
-                names.join(", ")
-            )
-        })?;
+        let own = config.l4.iter().position(|l4| l4.name == node);
+        let own = own.ok_or_else(|| Role::missing(&config, node, Some(Role::L4)))?;
         let fingerprint = fingerprint(&config, "site file", |hasher| hasher.write(text.as_bytes()));
         let aim = Arc::new(Aim::of(&config, &config.l4[own]));
         Ok(Self { config: Arc::new(config), own, aim, fingerprint, loaded_ms: unix_ms() })
@@ -47,6 +57,12 @@ impl Site {
     /// Equal on nodes of the site if their tables are.
     pub fn fingerprint_of(&self, tables: &Tables) -> String {
         fingerprint(&self.config, "tables", |hasher| tables.hash(hasher))
+    }
+
+    /// This node among the site's.
+    pub fn member(&self) -> Member<'_> {
+        let L4 { name, addresses, .. } = self.own();
+        Member { config: &self.config, role: Role::L4, name, addresses }
     }
 
     /// This node.
@@ -67,7 +83,11 @@ impl Site {
 }
 
 /// A fingerprint under the site's key, of something of this kind.
-fn fingerprint(config: &Config, kind: &str, write: impl FnOnce(&mut SipHasher13)) -> String {
+pub(crate) fn fingerprint(
+    config: &Config,
+    kind: &str,
+    write: impl FnOnce(&mut SipHasher13),
+) -> String {
     let mut hasher = SipHasher13::new_with_key(&config.site.hash_key.bytes());
     hasher.write(kind.as_bytes());
     hasher.write(b"\0");

@@ -251,7 +251,7 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
             _ = bfd.changed() => Event::Liveness,
             Some(call) = calls.recv() => Event::Call(call),
             Some(signal) = signals.recv() => Event::Signal(signal),
-            () = file_changed(&mut watch) => Event::File,
+            () = Watch::changed_or_never(&mut watch) => Event::File,
             () = heard(&mut steer.peers) => Event::Peer,
             Some(()) = learning.recv() => Event::Learned,
             () = steer.census.counted() => Event::Counted,
@@ -311,20 +311,6 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
     }
     steer.leave().await;
     Ended::Stopped
-}
-
-/// Waits for the file to change; for ever if it is not watched.
-async fn file_changed(watch: &mut Option<Watch>) {
-    if let Some(watching) = watch {
-        match watching.changed().await {
-            Ok(()) => return,
-            Err(error) => {
-                tracing::error!(%error, "the site file is no longer watched: SIGHUP reloads it");
-                *watch = None;
-            }
-        }
-    }
-    std::future::pending().await
 }
 
 /// Waits until another node was heard of; for ever if there is none.

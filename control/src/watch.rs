@@ -38,6 +38,30 @@ impl Watch {
         Ok(Self { events: inotify.into_event_stream([0; 4096])?, name, quiet: None })
     }
 
+    /// Watches the site file, if that is wanted.
+    pub fn wanted(reload: config::Reload, file: &Path) -> Option<Self> {
+        match reload {
+            config::Reload::Manual => None,
+            config::Reload::Auto => Self::new(file)
+                .inspect_err(|error| tracing::error!(%error, "the site file cannot be watched"))
+                .ok(),
+        }
+    }
+
+    /// Waits for the file to change; for ever if it is not watched.
+    pub async fn changed_or_never(watch: &mut Option<Self>) {
+        if let Some(watching) = watch {
+            match watching.changed().await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the site file is no longer watched: SIGHUP reloads it");
+                    *watch = None;
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
     /// Returns once the file has changed and has been quiet for a second. Nothing is forgotten if the
     /// future is dropped.
     ///

@@ -18,7 +18,7 @@ fn outer_source(frame: &[u8]) -> Option<[u8; 4]> {
 fn connections_live_through_a_change_of_the_outer_sources() {
     let prefixes: Vec<Prefix> =
         TUNNEL_SOURCES.iter().map(|p| p.parse().expect("it is one")).collect();
-    let lab = Lab::new().start();
+    let lab = Lab::new().tunnel_sources().start();
     let kept = Kept::open(&lab, KEPT);
     for l4 in lab.l4s() {
         let mut snapshot = lab.snapshot(l4.number());

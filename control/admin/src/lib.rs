@@ -7,6 +7,7 @@
 //! echo '{"status": {}}' | socat - UNIX-CONNECT:/run/palier/control-l4.sock
 //! ```
 
+mod l7;
 mod peer;
 mod request;
 mod router;
@@ -15,6 +16,9 @@ mod status;
 
 /// What holds of a node, the worst of all that is said of it: what the dataplane is told.
 pub use api::State as Effective;
+pub use l7::{
+    FrontendStatus, InterfaceStatus, L7Status, OwnStatus, PoolStatus, ServerStatus, TunnelStatus,
+};
 pub use peer::{PeerReply, PeerRequest, PeerStatus, Table, Tables};
 pub use request::{Change, Failed, Reply, Request};
 pub use router::{BfdSessionStatus, KeptBack, RouteStatus, RouterStatus, SessionStatus};

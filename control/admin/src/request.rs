@@ -1,7 +1,7 @@
 use health::Admin;
 use serde::{Deserialize, Serialize};
 
-use crate::Status;
+use crate::{L7Status, Status};
 
 /// One line on the admin socket: an object with one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,18 @@ pub enum Request {
         node: String,
         /// What it shall be.
         state: Admin,
+    },
+    /// A server's state, as the operator wants it.
+    SetServer {
+        /// Name of a pool.
+        pool: String,
+        /// Name of one of its servers.
+        server: String,
+        /// What it shall be.
+        state: Admin,
+        /// On every L7 node instead of this one alone; said to an L4 node, it always is.
+        #[serde(default)]
+        all_nodes: bool,
     },
     /// Whether a service's VIPs are announced, as the operator wants it.
     Announce {
@@ -54,8 +66,10 @@ pub enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// To `status`.
+    /// To `status`, of an L4 node.
     Status(Box<Status>),
+    /// To `status`, of an L7 node.
+    L7(Box<L7Status>),
     /// To `set_state`, `announce`, `upgrade` and `reload`: it holds, or begins.
     Done(Change),
     /// To the same: nothing was changed.

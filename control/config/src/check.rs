@@ -11,7 +11,7 @@ mod udp;
 
 use health::{Check, Kind};
 
-use crate::settings::ServiceCheck;
+use crate::settings::{PoolCheck, ServiceCheck};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -20,6 +20,8 @@ use crate::value::Value;
 pub(crate) enum DefaultPort {
     /// To this one, the service's first.
     Port(u16),
+    /// To the one that requests go to.
+    OfServer,
     /// The service has `ports = "any"`.
     Missing,
     /// The service's ports could not be read, which was told.
@@ -80,6 +82,20 @@ pub(crate) fn of_service(value: &Value<'_>, default: DefaultPort) -> Vec<Service
             checks.push(ServiceCheck { check, port, direct });
         }
         table.finish();
+    }
+    checks
+}
+
+/// The checks of a pool's servers.
+pub(crate) fn of_pool(value: &Value<'_>) -> Vec<PoolCheck> {
+    let mut checks = Vec::new();
+    for value in value.one_or_more() {
+        let Some(mut table) = value.table() else { continue };
+        table.refuse(&["direct"], "this is for the checks of a service");
+        let asked = kinds(&mut table, OF_NODE.iter().chain(&OF_HOST), DefaultPort::OfServer);
+        table.finish();
+        let own = |port: u16| (port != 0).then_some(port);
+        checks.extend(asked.into_iter().map(|(check, port)| PoolCheck { check, port: own(port) }));
     }
     checks
 }
@@ -164,7 +180,7 @@ impl Port {
                 options.problem("`port` is missing: `ports = \"any\"` names none to check");
                 None
             }
-            (None, DefaultPort::Missing | DefaultPort::Untold, _) => Some(0),
+            (None, DefaultPort::Missing | DefaultPort::Untold | DefaultPort::OfServer, _) => Some(0),
         }
     }
 }

@@ -8,10 +8,10 @@ use crate::secret::Secrets;
 use crate::settings::Config;
 use crate::table::Table;
 use crate::whole::{self, Entries};
-use crate::{bgp, l4, l7, router, service, site};
+use crate::{bgp, frontend, l4, l7, pool, router, service, site};
 
 /// Tables of tiers that this release does not have.
-const LATER: [&str; 5] = ["pool", "frontend", "dns", "resolver", "zone"];
+const LATER: [&str; 3] = ["dns", "resolver", "zone"];
 
 impl Config {
     /// The configuration that `text` is, with what `secrets` it names.
@@ -83,6 +83,12 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
     let routers = entries(&mut root, "router", |table, position| {
         router::read(table, position, peer_defaults, &everyone, secrets)
     });
+    let pools = entries(&mut root, "pool", pool::read);
+    let all = frontend::Everything { services: &services, pools: &pools };
+    let frontends = entries(&mut root, "frontend", |table, position| {
+        frontend::read(table, position, &all)
+    });
+    frontend::check(&frontends, &all, |name, text| findings.add(&name.place, text));
     root.refuse(&LATER, "this release has no such tier: leave it out");
     root.finish();
 
@@ -95,6 +101,8 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
         l4: entries.l4.iter().map(l4::Entry::node).collect(),
         l7: nodes,
         services: entries.services.into_iter().map(|entry| entry.service).collect(),
+        pools: pools.into_iter().map(|entry| entry.pool).collect(),
+        frontends: frontends.into_iter().map(|entry| entry.frontend).collect(),
     }
 }
 

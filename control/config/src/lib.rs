@@ -18,6 +18,7 @@ mod document;
 mod duration;
 mod edge;
 mod file;
+mod frontend;
 mod l4;
 mod l7;
 mod list;
@@ -25,6 +26,7 @@ mod members;
 mod name;
 mod nics;
 mod place;
+mod pool;
 mod problem;
 mod router;
 mod secret;
@@ -44,7 +46,4 @@ pub use file::{ReadError, SiteFile};
 pub use nics::dataplane_flags;
 pub use problem::{Problem, Problems};
 pub use secret::{HostSecrets, SecretError, Secrets};
-pub use settings::{
-    Announcement, Bfd, Bgp, Config, Hook, L4, L7, Member, Nics, Password, Peer, Peering,
-    QuorumLoss, Reload, Router, Service, ServiceCheck, Session, Site, Times, Tunnel,
-};
+pub use settings::{Announcement, Bfd, Bgp, Config, Frontend, Hook, L4, L7, Member, Nics, Password, Peer, Peering, Pool, PoolCheck, QuorumLoss, Reload, Router, Service, ServiceCheck, Session, Site, Times, Tunnel};

@@ -1,6 +1,7 @@
 //! What a site file says, complete: defaults filled in, references resolved.
 
 mod bgp;
+mod proxy;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use api::{Hash, HashKey, IdleTimes, Limits, Ports, Prefix, Protocol, Rate};
 use health::Check;
 
 pub use self::bgp::{Announcement, Bfd, Bgp, Password, Peer, Session};
+pub use self::proxy::{Frontend, Pool, PoolCheck};
 
 /// A site.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub struct Config {
     pub l7: Vec<L7>,
     /// Services, in the order of the file.
     pub services: Vec<Service>,
+    /// Servers behind the L7 nodes, in the order of the file.
+    pub pools: Vec<Pool>,
+    /// Where clients come to the L7 nodes, in the order of the file.
+    pub frontends: Vec<Frontend>,
 }
 
 /// `[site]`

@@ -26,9 +26,9 @@ pub(crate) struct Global {
     /// Where the sockets of palier-control and palier-dataplane lie.
     #[arg(long, value_name = "DIR", default_value = "/run/palier", global = true)]
     pub(crate) run_dir: PathBuf,
-    /// Which palier-control of this host is asked.
-    #[arg(long, value_name = "ROLE", default_value = "l4", global = true)]
-    pub(crate) role: Role,
+    /// Which palier-control of this host is asked. [default: the one that has a socket, l4 before l7]
+    #[arg(long, value_name = "ROLE", global = true)]
+    pub(crate) role: Option<Role>,
     /// JSON on standard output, for programs.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -42,6 +42,8 @@ pub(crate) struct Global {
 pub(crate) enum Role {
     /// Forwards packets to the L7 nodes.
     L4,
+    /// Takes them out of tunnels, and is the proxy.
+    L7,
 }
 
 impl Role {
@@ -49,6 +51,7 @@ impl Role {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::L4 => "l4",
+            Self::L7 => "l7",
         }
     }
 }
@@ -77,9 +80,9 @@ pub(crate) enum Command {
     Flows(flows::Flags),
     /// Packets as they pass, with what became of each; to a pcap file if asked.
     Capture(capture::Flags),
-    /// Sends a node no new flows; those it has stay until they end.
+    /// Sends a node no new flows, or a server no new requests; what they have stays until it ends.
     Drain(State),
-    /// Sends a node no new flows; those it has go to other nodes after `drain_timeout`.
+    /// Sends a node no new flows, or a server nothing; flows go to other nodes after `drain_timeout`.
     Maintain(State),
     /// Takes a drain or a maintenance back.
     Ready(State),
@@ -165,7 +168,8 @@ pub(crate) struct Status {
 /// `palierctl drain`, `maintain` and `ready`
 #[derive(Debug, Args)]
 pub(crate) struct State {
-    /// Name of the node in the site file.
+    /// Name of the node in the site file; or POOL/SERVER: typed on an L7 node for it alone, on an L4
+    /// node for all L7 nodes.
     #[arg(value_name = "NODE")]
     pub(crate) node: String,
     /// Wait: for the end of the node's connections; after `ready` until every service uses it.

@@ -1,11 +1,11 @@
 //! What every command has: where the sockets lie, how to speak, and whom to ask.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use admin::{Reply, Request, Status};
+use admin::{L7Status, Reply, Request, Status};
 
-use crate::args::Global;
+use crate::args::{Global, Role};
 use crate::client::{Client, Error};
 use crate::failure::Failure;
 use crate::text::Paint;
@@ -37,7 +37,8 @@ impl Context {
     /// As the flags say.
     pub(crate) fn new(flags: Global) -> Self {
         let Global { run_dir, role, json, color } = flags;
-        Self { run_dir, role: role.name(), json, paint: Paint::choose(color), width: width() }
+        let role = role.unwrap_or_else(|| role_here(&run_dir)).name();
+        Self { run_dir, role, json, paint: Paint::choose(color), width: width() }
     }
 
     /// A connection to this host's control.
@@ -62,12 +63,25 @@ impl Context {
     }
 }
 
+/// The role whose control has a socket there.
+fn role_here(run_dir: &Path) -> Role {
+    let has = |role: &Role| run_dir.join(format!("control-{}.sock", role.name())).exists();
+    [Role::L4, Role::L7].into_iter().find(has).unwrap_or(Role::L4)
+}
+
 /// Columns of the terminal; without one what COLUMNS says, or 80.
 fn width() -> usize {
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let terminal = || crossterm::terminal::size().ok().map(|(columns, _)| columns.into());
     if std::io::IsTerminal::is_terminal(&std::io::stdout()) { terminal().or(said) } else { said }
         .unwrap_or(80)
+}
+
+/// How a node is, by its role.
+#[derive(Debug)]
+pub(crate) enum AnyStatus {
+    L4(Box<Status>),
+    L7(Box<L7Status>),
 }
 
 /// A connection to control.
@@ -93,10 +107,25 @@ impl Control {
     ///
     /// # Errors
     /// As [`Self::ask`].
-    pub(crate) fn status(&mut self) -> Result<Status, Failure> {
+    pub(crate) fn any_status(&mut self) -> Result<AnyStatus, Failure> {
         match self.ask(&Request::Status { brief: false }, SOON)? {
-            Reply::Status(status) => Ok(*status),
+            Reply::Status(status) => Ok(AnyStatus::L4(status)),
+            Reply::L7(status) => Ok(AnyStatus::L7(status)),
             reply => Err(unexpected(CONTROL, &reply)),
+        }
+    }
+
+    /// How everything stands, as an L4 node sees it.
+    ///
+    /// # Errors
+    /// As [`Self::ask`]; this is another node.
+    pub(crate) fn status(&mut self) -> Result<Status, Failure> {
+        match self.any_status()? {
+            AnyStatus::L4(status) => Ok(*status),
+            AnyStatus::L7(status) => {
+                let node = status.node;
+                Err(Failure::refused(format!("{node} is an L7 node: ask an L4 node for this")))
+            }
         }
     }
 }
@@ -158,7 +187,7 @@ fn broken(program: &'static str, error: serde_json::Error) -> Failure {
 /// A reply of control that does not belong to its request.
 pub(crate) fn unexpected(program: &'static str, reply: &Reply) -> Failure {
     let kind = match reply {
-        Reply::Status(_) => "status",
+        Reply::Status(_) | Reply::L7(_) => "status",
         Reply::Done(_) => "done",
         Reply::Refused { .. } => "refused",
         Reply::Dataplane(_) => "dataplane",

@@ -25,6 +25,16 @@ pub(crate) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let args::State { node, wait, timeout } = flags;
+    if let Some((pool, server)) = node.split_once('/') {
+        if *wait {
+            return Err(Failure::Usage(
+                "--wait is for nodes: the status shows a server's requests".into(),
+            ));
+        }
+        let (pool, server) = (pool.to_owned(), server.to_owned());
+        let request = Request::SetServer { pool, server, state, all_nodes: false };
+        return reload::change(&request, context, out);
+    }
     if *wait {
         // Before anything is changed.
         progress::can_wait(&context.control()?.status()?, node)?;

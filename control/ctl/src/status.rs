@@ -1,15 +1,16 @@
 //! `palierctl status`: how everything stands, what is wrong first.
 
+mod l7;
 mod node;
 mod router;
 mod service;
 
 use std::io::Write;
 
-use admin::Status;
+use admin::{FileStatus, Status};
 
 use crate::args;
-use crate::context::Context;
+use crate::context::{AnyStatus, Context};
 use crate::failure::Failure;
 use crate::text::{Cell, Paint, Table, Tone, ago, human_ms, now_ms, wrap};
 
@@ -19,15 +20,25 @@ pub(crate) fn run(
     context: &Context,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut status = context.control()?.status()?;
-    narrow(&mut status, flags)?;
+    let details = flags.service.is_some() || flags.node.is_some();
+    let page = Page { now_ms: now_ms(), width: context.width, paint: context.paint, details };
+    let (json, text) = match context.control()?.any_status()? {
+        AnyStatus::L4(mut status) => {
+            narrow(&mut status, flags)?;
+            (serde_json::to_string(&status), page.render(&status))
+        }
+        AnyStatus::L7(status) => {
+            if details {
+                let why = "--service and --node are for L4 nodes: an L7 node tells of itself";
+                return Err(Failure::Usage(why.into()));
+            }
+            (serde_json::to_string(&status), page.l7(&status))
+        }
+    };
     if context.json {
-        let line = serde_json::to_string(&status).expect("string keys alone");
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", json.expect("string keys alone"))?;
     } else {
-        let details = flags.service.is_some() || flags.node.is_some();
-        let page = Page { now_ms: now_ms(), width: context.width, paint: context.paint, details };
-        out.write_all(page.render(&status).as_bytes())?;
+        out.write_all(text.as_bytes())?;
     }
     Ok(())
 }
@@ -74,7 +85,7 @@ struct Page {
 impl Page {
     fn render(&self, status: &Status) -> String {
         let parts = [
-            self.alarms(status),
+            self.alarms(&status.alarms),
             self.head(status),
             self.nodes(&status.nodes),
             self.peers(&status.nodes),
@@ -85,16 +96,16 @@ impl Page {
         parts.join("\n")
     }
 
-    fn alarms(&self, status: &Status) -> String {
-        if status.alarms.is_empty() {
+    fn alarms(&self, alarms: &[String]) -> String {
+        if alarms.is_empty() {
             return String::new();
         }
-        let count = match status.alarms.len() {
+        let count = match alarms.len() {
             1 => "1 alarm".into(),
             several => format!("{several} alarms"),
         };
         let mut text = self.paint.apply(Tone::Bad, &count) + "\n";
-        for alarm in &status.alarms {
+        for alarm in alarms {
             text.push_str(&self.folded("  ! ", alarm, Tone::Bad));
         }
         text
@@ -133,6 +144,17 @@ impl Page {
             line("", Tone::Bad, format!("refused: {reason}"));
         }
 
+        self.file(file, &mut line);
+
+        match gate.open {
+            true => line("announces", Tone::Good, "yes".into()),
+            false => line("announces", Tone::Bad, format!("nothing: {}", gate.reasons.join("; "))),
+        }
+        table.render(0, self.width, self.paint)
+    }
+
+    /// The site file, and what became of the last reload.
+    fn file(&self, file: &FileStatus, line: &mut dyn FnMut(&str, Tone, String)) {
         let read = ago(self.now_ms, file.loaded_ms);
         let text = format!("{}, read {read}, fingerprint {}", file.path, file.fingerprint);
         line("file", Tone::Plain, text);
@@ -147,12 +169,6 @@ impl Page {
             let text = format!("takes a restart: {}", file.restart_needed.join("; "));
             line("", Tone::Warn, text);
         }
-
-        match gate.open {
-            true => line("announces", Tone::Good, "yes".into()),
-            false => line("announces", Tone::Bad, format!("nothing: {}", gate.reasons.join("; "))),
-        }
-        table.render(0, self.width, self.paint)
     }
 
     /// Text after a mark, folded behind it.

@@ -38,7 +38,7 @@ pub struct Frontend {
 }
 
 /// What becomes of a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Its requests go to servers one by one.
     Http(Http),
@@ -50,7 +50,7 @@ pub enum Mode {
 }
 
 /// Requests.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Http {
     /// The first that matches decides.
     pub routes: Vec<Route>,
@@ -61,7 +61,7 @@ pub struct Http {
 }
 
 /// Requests of a kind, and what becomes of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// All of these hold.
     pub conditions: Vec<Condition>,
@@ -70,7 +70,7 @@ pub struct Route {
 }
 
 /// Something about a request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// Its host is one of these, in lower case, without port; `*.example.org` stands for all below.
     Host(Vec<String>),
@@ -83,7 +83,7 @@ pub enum Condition {
 }
 
 /// What becomes of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// It goes to a server of the pool at this place.
     Pool(usize),

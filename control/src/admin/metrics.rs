@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{Reply, Request, Status};
+use admin::{Reply, Request};
 use api::Stats;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -38,7 +38,11 @@ const WHOLE: Duration = Duration::from_secs(30);
 const NOBODY: u32 = u32::MAX;
 
 /// Answers scrapers until the process ends.
-pub async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>, dataplane: Arc<Path>) {
+pub async fn serve(
+    listener: TcpListener,
+    calls: mpsc::Sender<Call>,
+    dataplane: Option<Arc<Path>>,
+) {
     let room = Arc::new(Semaphore::new(SCRAPERS));
     loop {
         let permit = room.clone().acquire_owned().await.expect("it is never closed");
@@ -56,7 +60,10 @@ pub async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>, dataplane: 
             let answer = service_fn(|request| {
                 let (calls, dataplane) = (calls.clone(), dataplane.clone());
                 let local = local.as_ref().ok().copied();
-                async move { Ok::<_, Infallible>(answer(&request, local, &calls, &dataplane).await) }
+                async move {
+                    let dataplane = dataplane.as_deref();
+                    Ok::<_, Infallible>(answer(&request, local, &calls, dataplane).await)
+                }
             });
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -77,7 +84,7 @@ async fn answer(
     request: &hyper::Request<Incoming>,
     local: Option<SocketAddr>,
     calls: &mpsc::Sender<Call>,
-    dataplane: &Path,
+    dataplane: Option<&Path>,
 ) -> Response<Full<Bytes>> {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     if !host.is_some_and(|host| is_own(host, local)) {
@@ -88,13 +95,17 @@ async fn answer(
         (&Method::GET, _) => return plain(StatusCode::NOT_FOUND, "there is /metrics\n"),
         _ => return plain(StatusCode::METHOD_NOT_ALLOWED, "there is GET\n"),
     }
-    let stats = match dataplane::ask(dataplane, &api::Request::Stats, PATIENCE).await {
-        Ok(api::Reply::Stats(stats)) => Some(Arc::new(*stats)),
-        Ok(_) | Err(_) => None,
+    let stats = match dataplane {
+        None => None,
+        Some(dataplane) => {
+            match dataplane::ask(dataplane, &api::Request::Stats, PATIENCE).await {
+                Ok(api::Reply::Stats(stats)) => Some(Arc::new(*stats)),
+                Ok(_) | Err(_) => None,
+            }
+        }
     };
-    match status(calls, stats.clone()).await {
-        Some(status) => {
-            let body = text::render(&status, stats.as_deref());
+    match page(calls, stats).await {
+        Some(body) => {
             let mut response = Response::new(Full::new(Bytes::from(body)));
             let kind = "text/plain; version=0.0.4; charset=utf-8";
             response
@@ -106,14 +117,13 @@ async fn answer(
     }
 }
 
-async fn status(calls: &mpsc::Sender<Call>, stats: Option<Arc<Stats>>) -> Option<Status> {
+async fn page(calls: &mpsc::Sender<Call>, stats: Option<Arc<Stats>>) -> Option<String> {
     let (reply, answer) = oneshot::channel();
-    calls
-        .send(Call { request: Request::Status { brief: true }, uid: NOBODY, stats, reply })
-        .await
-        .ok()?;
+    let request = Request::Status { brief: true };
+    calls.send(Call { request, uid: NOBODY, stats: stats.clone(), reply }).await.ok()?;
     match answer.await.ok()? {
-        Reply::Status(status) => Some(*status),
+        Reply::Status(status) => Some(text::render(&status, stats.as_deref())),
+        Reply::L7(status) => Some(text::render_l7(&status)),
         Reply::Done(_) | Reply::Refused { .. } | Reply::Dataplane(_) | Reply::Error(_) => None,
     }
 }

@@ -96,8 +96,8 @@ pub fn bind(path: &Path, group: Option<&str>) -> Result<UnixListener, BindError>
     Ok(listener)
 }
 
-/// Answers callers until the process ends.
-pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, dataplane: Arc<Path>) {
+/// Answers callers until the process ends. Questions for the dataplane are passed on, if there is one.
+pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, dataplane: Option<Arc<Path>>) {
     let room = Arc::new(Semaphore::new(CALLERS));
     let silent = Arc::new(Silent::default());
     loop {
@@ -112,7 +112,8 @@ pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, dataplane:
                 let (calls, dataplane) = (calls.clone(), dataplane.clone());
                 let silent = silent.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = converse(stream, &calls, &dataplane, &silent).await {
+                    let dataplane = dataplane.as_deref();
+                    if let Err(error) = converse(stream, &calls, dataplane, &silent).await {
                         tracing::debug!(%error, "caller lost");
                     }
                     drop(permit);
@@ -166,7 +167,7 @@ impl Silent {
 async fn converse(
     stream: UnixStream,
     calls: &mpsc::Sender<Call>,
-    dataplane: &Path,
+    dataplane: Option<&Path>,
     silent: &Silent,
 ) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
@@ -198,9 +199,19 @@ async fn converse(
     }
 }
 
-async fn answer(line: &[u8], uid: u32, calls: &mpsc::Sender<Call>, dataplane: &Path) -> Reply {
+async fn answer(
+    line: &[u8],
+    uid: u32,
+    calls: &mpsc::Sender<Call>,
+    dataplane: Option<&Path>,
+) -> Reply {
     let request = match serde_json::from_slice(line) {
-        Ok(Request::Dataplane(question)) => return forward(&question, dataplane).await,
+        Ok(Request::Dataplane(question)) => {
+            return match dataplane {
+                Some(dataplane) => forward(&question, dataplane).await,
+                None => Reply::Error("an L7 node has no dataplane: ask an L4 node".into()),
+            };
+        }
         Ok(request) => request,
         Err(error) => return Reply::Error(format!("not a request: {error}")),
     };

@@ -11,9 +11,10 @@ pub enum Reach {
     /// The node that it is about: it runs control, keeps the state, and acts on it. Only if it
     /// does not answer, everyone.
     Itself,
-    /// Every L4 node: the node that it is about does not run control, and each L4 node acts by
-    /// itself.
+    /// Every L4 node: each of them acts by itself, whether or not the node that it is about runs control.
     Everyone,
+    /// Every L7 node, each of which acts by itself, and every L4 node, which keeps it for them.
+    L7,
 }
 
 impl Reach {
@@ -26,7 +27,7 @@ impl Reach {
 
 /// Those that a state about `node` should have reached and has not: what an operator is told, and
 /// why the exit code is 1. `own` is this node, which has the state; `outcomes` is what became of
-/// telling each other L4 node.
+/// telling each other node that it has to reach.
 pub fn not_carried(
     node: &str,
     reach: Reach,
@@ -36,7 +37,7 @@ pub fn not_carried(
     let has_it = |name: &str| name == own || outcomes.get(name).is_some_and(Result::is_ok);
     match reach {
         Reach::Itself if has_it(node) => Vec::new(),
-        Reach::Itself | Reach::Everyone => outcomes
+        Reach::Itself | Reach::Everyone | Reach::L7 => outcomes
             .iter()
             .filter_map(|(name, outcome)| Some((name, outcome.as_ref().err()?)))
             .map(|(name, reason)| Failed { what: name.clone(), reason: reason.clone() })

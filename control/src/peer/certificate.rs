@@ -23,7 +23,7 @@ pub enum Unfit {
         expected: String,
     },
     /// It names nobody who may speak here.
-    #[error("certificate is for {}, which is no other L4 node of this site", list(.0))]
+    #[error("certificate is for {}, which is no other node that speaks here", list(.0))]
     Stranger(Vec<String>),
     /// It names more than one node, so that it is not known which of them speaks.
     #[error("certificate is for more than one node: {}", list(.0))]
@@ -125,6 +125,7 @@ mod tests {
 
     fn directory() -> Directory {
         let peer = |name: &str| Peer {
+            role: crate::args::Role::L4,
             name: name.into(),
             addresses: vec!["127.0.0.1:1".parse().unwrap()],
         };
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn a_certificate_of_anybody_else_is_refused() {
         let stranger = |who: &str| {
-            Err(format!("certificate is for {who}, which is no other L4 node of this site"))
+            Err(format!("certificate is for {who}, which is no other node that speaks here"))
         };
         assert_eq!(bearer_of(&["l4-9"]), stranger("l4-9"));
         assert_eq!(bearer_of(&["l7-1", "l7-2"]), stranger("l7-1 and l7-2"));

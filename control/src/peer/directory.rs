@@ -4,34 +4,49 @@ use std::net::{IpAddr, SocketAddr};
 
 use config::Config;
 
-/// The L4 nodes of a site, as one of them sees them.
+use crate::args::Role;
+
+/// The nodes that a node speaks with: as an L4 node all others, as an L7 node the L4 nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     /// This node.
     pub node: String,
-    /// All others, in the order of the file.
+    /// All others, L4 nodes first, in the order of the file.
     pub peers: Vec<Peer>,
 }
 
-/// Another L4 node.
+/// Another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its name, which its certificate bears.
     pub name: String,
+    /// Its role: what an L4 node says of node states is believed, an L7 node only listens.
+    pub role: Role,
     /// Where it listens, in the order in which it is tried; at least one.
     pub addresses: Vec<SocketAddr>,
 }
 
 impl Directory {
-    /// The directory of the L4 node `node`; none if the site file has no `peer_port`.
-    pub fn of(config: &Config, node: &str) -> Option<Self> {
-        let port = config.site.peering.as_ref()?.port;
-        let at = |&address: &IpAddr| SocketAddr::new(address, port);
-        let peers = config.l4.iter().filter(|l4| l4.name != node).map(|l4| Peer {
-            name: l4.name.clone(),
-            addresses: l4.addresses.iter().map(at).collect(),
-        });
-        Some(Self { node: node.to_owned(), peers: peers.collect() })
+    /// The directory of the node `node`; none if the site file has no `peer_port`.
+    pub fn of(config: &Config, node: &str, role: Role) -> Option<Self> {
+        let peering = config.site.peering.as_ref()?;
+        let peer = |name: &str, role: Role, addresses: &[IpAddr]| Peer {
+            name: name.to_owned(),
+            role,
+            addresses: addresses.iter().map(|&at| (at, role.peer_port(peering)).into()).collect(),
+        };
+        let l4 = config.l4.iter().map(|one| peer(&one.name, Role::L4, &one.addresses));
+        let l7 = config.l7.iter().map(|one| peer(&one.name, Role::L7, &one.addresses));
+        let peers: Vec<_> = match role {
+            Role::L4 => l4.chain(l7).filter(|peer| peer.name != node).collect(),
+            Role::L7 => l4.collect(),
+        };
+        Some(Self { node: node.to_owned(), peers })
+    }
+
+    /// Whether what a node says of node states is believed.
+    pub fn is_believed(&self, name: &str) -> bool {
+        self.peer(name).is_some_and(|peer| peer.role == Role::L4)
     }
 
     /// The other node of this name.
@@ -43,7 +58,7 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use api::{HashKey, IdleTimes, Limits};
-    use config::{L4, Peering, Reload, Site, Times};
+    use config::{L4, L7, Peering, Reload, Site, Times};
 
     use super::*;
 
@@ -74,25 +89,48 @@ mod tests {
                 l4("l4-2", &["192.0.2.133", "2001:db8::285"]),
                 l4("l4-3", &["2001:db8::286"]),
             ],
-            l7: Vec::new(),
+            l7: vec![L7 {
+                name: "l7-1".into(),
+                index: 1,
+                addresses: vec!["192.0.2.140".parse().unwrap()],
+                weight: 1,
+                tunnel: None,
+                workers: None,
+                checks: Vec::new(),
+            }],
             services: Vec::new(),
+            pools: Vec::new(),
+            frontends: Vec::new(),
         }
     }
 
     #[test]
     fn it_lists_the_other_nodes_at_the_port_of_the_file() {
         let config = config(Some(Peering { port: 7400, pki: "/etc/palier/pki".into() }));
-        let directory = Directory::of(&config, "l4-1").unwrap();
+        let directory = Directory::of(&config, "l4-1", Role::L4).unwrap();
         assert_eq!(directory.node, "l4-1");
         let peers: Vec<_> = directory.peers.iter().map(|p| p.name.as_str()).collect();
-        assert_eq!(peers, ["l4-2", "l4-3"]);
+        assert_eq!(peers, ["l4-2", "l4-3", "l7-1"]);
         let expected = ["192.0.2.133:7400", "[2001:db8::285]:7400"].map(|a| a.parse().unwrap());
         assert_eq!(directory.peer("l4-2").unwrap().addresses, expected);
         assert_eq!(directory.peer("l4-1"), None);
+        assert_eq!(
+            directory.peer("l7-1").unwrap().addresses,
+            ["192.0.2.140:7401".parse().unwrap()]
+        );
+        assert!(directory.is_believed("l4-2") && !directory.is_believed("l7-1"));
+    }
+
+    #[test]
+    fn an_l7_node_speaks_with_l4_nodes() {
+        let config = config(Some(Peering { port: 7400, pki: "/etc/palier/pki".into() }));
+        let directory = Directory::of(&config, "l7-1", Role::L7).unwrap();
+        let peers: Vec<_> = directory.peers.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(peers, ["l4-1", "l4-2", "l4-3"]);
     }
 
     #[test]
     fn without_a_port_there_is_none() {
-        assert_eq!(Directory::of(&config(None), "l4-1"), None);
+        assert_eq!(Directory::of(&config(None), "l4-1", Role::L4), None);
     }
 }

@@ -12,6 +12,10 @@ use tokio::time::sleep;
 
 use super::client::{PeerError, ask};
 use super::{Counter, Counters, Directory, Identity, Node, Peer, Reach, not_carried};
+use crate::args::Role;
+
+/// In how many rounds an L7 node is asked once: it has nothing to tell, and hears of changes at once.
+const L7_ROUNDS: u64 = 5;
 
 /// How often and how patiently nodes are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +76,11 @@ impl<N: Node> Gossip<N> {
         let mut asking = JoinSet::new();
         // A node that takes longer than a round is not asked a second time meanwhile.
         let mut busy: HashMap<task::Id, String> = HashMap::new();
-        loop {
+        for round in 0_u64.. {
             let directory = Arc::clone(&self.directory.borrow());
             self.forget_strangers(&directory);
-            for peer in &directory.peers {
+            let due = |peer: &&Peer| peer.role == Role::L4 || round.is_multiple_of(L7_ROUNDS);
+            for peer in directory.peers.iter().filter(due) {
                 if busy.values().any(|name| *name == peer.name) {
                     continue;
                 }
@@ -127,6 +132,8 @@ impl<N: Node> Gossip<N> {
             }
             outcomes.insert(name, outcome);
         }
+        // L7 nodes need not run control, unless it is theirs to act.
+        outcomes.retain(|name, _| reach == Reach::L7 || directory.is_believed(name));
         not_carried(subject, reach, &directory.node, &outcomes)
     }
 
@@ -146,7 +153,7 @@ impl<N: Node> Gossip<N> {
                 Ok(PeerReply::Error(reason)) => Err(PeerError::Refused(reason)),
                 Err(error) => Err(error),
             };
-        if let Ok(status) = &answer {
+        if let (Ok(status), Role::L4) = (&answer, peer.role) {
             self.node.learn(&peer.name, &status.states);
         }
         self.note(&peer.name, answer.as_ref());

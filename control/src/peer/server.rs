@@ -160,7 +160,9 @@ impl<N: Node> Door<N> {
     fn answer(&self, peer: &str, text: &[u8]) -> PeerReply {
         match serde_json::from_slice(text) {
             Ok(PeerRequest::Hello { version: admin::VERSION, states, tables }) => {
-                self.server.node.learn(peer, &states);
+                if self.server.directory.borrow().is_believed(peer) {
+                    self.server.node.learn(peer, &states);
+                }
                 self.count(Counter::Requests);
                 let mut status = self.server.node.status();
                 if status.tables_fingerprint == tables {

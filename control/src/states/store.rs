@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use admin::{Entry, Failed, States};
 use health::Admin;
@@ -119,6 +120,18 @@ impl Store {
             memory.saved = revision;
         }
         written
+    }
+
+    /// [`flush`](Self::flush) where nobody waits for the disk; why it was not possible.
+    pub async fn flushed(self: Arc<Self>) -> Option<Failed> {
+        let written = tokio::task::spawn_blocking(move || {
+            self.flush().map_err(|error| {
+                tracing::error!(%error, "node states hold, but would not survive a restart");
+                self.failed(&error)
+            })
+        });
+        // A panic of the disk's side is told by the log, and by the store that stays dirty.
+        written.await.ok()?.err()
     }
 
     /// Whether the last attempt to write the file failed: for a moment it is behind after each change,

@@ -15,7 +15,7 @@ use crate::admin::status;
 use crate::clock::unix_ms;
 use crate::dataplane;
 use crate::peer::Reach;
-use crate::states::Store;
+use crate::serve;
 
 /// How long the dataplane may take to tell its counters for a status.
 const STATS: Duration = Duration::from_secs(5);
@@ -38,6 +38,10 @@ impl Steer {
                     Ok(notes) => Reply::Done(Change { notes, failed: Vec::new() }),
                     Err(reasons) => Reply::Refused { reasons },
                 }
+            }
+            Request::SetServer { pool, server, state, .. } => {
+                self.set_server(&pool, &server, state, uid, reply);
+                return;
             }
             Request::Announce { service, announce, all_nodes } => {
                 self.set_announced(&service, announce, all_nodes, uid, reply);
@@ -108,6 +112,28 @@ impl Steer {
         self.carry(node.to_owned(), Some(reach), notes, reply);
     }
 
+    /// What a server shall be, on every L7 node.
+    fn set_server(
+        &mut self,
+        pool: &str,
+        server: &str,
+        state: Admin,
+        uid: u32,
+        reply: oneshot::Sender<Reply>,
+    ) {
+        if let Err(reason) = serve::find(&self.site.config, pool, server) {
+            let _ = reply.send(Reply::Refused { reasons: vec![reason] });
+            return;
+        }
+        let subject = serve::word(pool, server, None);
+        let by = format!("uid {uid} on {}", self.site.own().name);
+        tracing::info!(subject, ?state, by, "operator");
+        self.counters.operator_changes += 1;
+        self.store.set(&subject, state, &by, unix_ms());
+        let notes = vec![format!("{pool}/{server} {} on all L7 nodes", serve::does(state))];
+        self.carry(subject, Some(Reach::L7), notes, reply);
+    }
+
     /// Brings an operator's word to the disk, and to those of the other nodes whom it has to reach, and
     /// answers then. What has to reach nobody at once gets there in its own time.
     pub(super) fn carry(
@@ -128,7 +154,7 @@ impl Steer {
         let store = self.store.clone();
         // Neither the disk nor the other nodes hold anything up but this answer.
         tokio::spawn(async move {
-            let mut failed: Vec<Failed> = flushed(store).await.into_iter().collect();
+            let mut failed: Vec<Failed> = store.flushed().await.into_iter().collect();
             if let (Some(gossip), Some(reach)) = (gossip, reach) {
                 let missed = gossip.spread(&subject, reach).await;
                 let told = others.iter().filter(|name| missed.iter().all(|m| m.what != **name));
@@ -145,16 +171,4 @@ async fn ask(dataplane: &Path) -> Option<Arc<Stats>> {
         Ok(api::Reply::Stats(stats)) => Some(Arc::new(*stats)),
         Ok(_) | Err(_) => None,
     }
-}
-
-/// Brings node states to their file, and says why that was not possible.
-async fn flushed(store: Arc<Store>) -> Option<Failed> {
-    let written = tokio::task::spawn_blocking(move || {
-        store.flush().map_err(|error| {
-            tracing::error!(%error, "node states hold, but would not survive a restart");
-            store.failed(&error)
-        })
-    });
-    // A panic of the disk's side is told by the log, and by the store that stays dirty.
-    written.await.ok()?.err()
 }

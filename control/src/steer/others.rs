@@ -25,20 +25,22 @@ impl Steer {
     pub(super) fn meet_peers(&mut self) -> Option<String> {
         let said = match &self.peers {
             Some(peers) => {
-                peers.follow(&self.site);
+                peers.follow(self.site.member());
                 peers.renew().err().map(|why| format!("the certificate in use stays: {why}"))
             }
-            None => match Peers::start(&self.site, self.store.clone(), self.learned.clone()) {
-                Ok(peers) => {
-                    self.peers = peers;
-                    self.mute = None;
-                    None
+            None => {
+                match Peers::start(self.site.member(), self.store.clone(), self.learned.clone()) {
+                    Ok(peers) => {
+                        self.peers = peers;
+                        self.mute = None;
+                        None
+                    }
+                    Err(why) => {
+                        self.mute = Some(format!("no other L4 node is spoken with: {why}"));
+                        self.mute.clone()
+                    }
                 }
-                Err(why) => {
-                    self.mute = Some(format!("no other L4 node is spoken with: {why}"));
-                    self.mute.clone()
-                }
-            },
+            }
         };
         if let Some(said) = &said {
             tracing::error!("{said}");
@@ -58,7 +60,7 @@ impl Steer {
             connections: self.census.last().clone(),
         };
         if self.told.as_ref() != Some(&news) {
-            peers.tell(&self.site, self.peer_status());
+            peers.tell(&self.site.config, self.peer_status());
             self.told = Some(news);
         }
     }

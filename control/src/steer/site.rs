@@ -7,17 +7,13 @@ use super::Steer;
 use crate::announce;
 use crate::clock::unix_ms;
 use crate::reload;
+use crate::serve;
 use crate::watch::Watch;
 
 impl Steer {
     /// Watches the site file, if that is wanted.
     pub(super) fn watch(&self) -> Option<Watch> {
-        match self.site.config.site.reload {
-            config::Reload::Manual => None,
-            config::Reload::Auto => Watch::new(&self.path)
-                .inspect_err(|error| tracing::error!(%error, "the site file cannot be watched"))
-                .ok(),
-        }
+        Watch::wanted(self.site.config.site.reload, &self.path)
     }
 
     /// Reads the site file again. Nothing changes if anything speaks against it.
@@ -76,6 +72,7 @@ impl Steer {
         let l7 = self.site.config.l7.iter().map(|node| node.name.clone());
         let kept = self.in_force().into_iter().flat_map(|snapshot| &snapshot.nodes);
         let words = announce::words(&self.site.config);
+        let words = words.chain(serve::words(&self.site.config, None));
         let known = l4.chain(l7).chain(kept.map(|node| node.name.clone())).chain(words).collect();
         for node in self.store.retain(&known) {
             tracing::info!(node, "its node state is forgotten: it has left the site");

@@ -32,6 +32,7 @@ pub(crate) const MAX_ROUTERS: usize = 2;
 pub(crate) const MAX_L4: usize = 8;
 pub(crate) const MAX_L7: usize = 100;
 pub(crate) const MAX_CLIENTS: usize = 100;
+pub(crate) const MAX_SERVERS: usize = 10;
 
 /// The two addresses of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,10 @@ pub(crate) fn l4(number: usize) -> Addresses {
 
 pub(crate) fn l7(number: usize) -> Addresses {
     Addresses::new(offset([192, 0, 2, 139], number))
+}
+
+pub(crate) fn server(number: usize) -> Addresses {
+    Addresses::new(offset([192, 0, 2, 239], number))
 }
 
 pub(crate) fn client(number: usize) -> Addresses {

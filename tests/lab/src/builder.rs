@@ -2,10 +2,9 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 
-use crate::address::{MAX_CLIENTS, MAX_L4, MAX_L7, MAX_ROUTERS};
+use crate::address::{MAX_CLIENTS, MAX_L4, MAX_L7, MAX_ROUTERS, MAX_SERVERS};
 use crate::control::CONTROL;
 use crate::l4::{DATAPLANE, PALIERCTL};
-use crate::l7::DECAP;
 use crate::{Error, Flags, Lab, Wire, cleanup, program};
 
 /// How L4 nodes and routers speak.
@@ -44,6 +43,8 @@ pub struct Builder {
     pub(crate) control: bool,
     pub(crate) bgp: Option<Bgp>,
     pub(crate) decapsulators: bool,
+    pub(crate) tunnel_sources: bool,
+    pub(crate) servers: usize,
     pub(crate) signals: bool,
 }
 
@@ -60,6 +61,8 @@ impl Builder {
             control: false,
             bgp: None,
             decapsulators: true,
+            tunnel_sources: false,
+            servers: 0,
             signals: true,
         }
     }
@@ -132,7 +135,22 @@ impl Builder {
         self
     }
 
-    /// Leaves the L7 nodes without `palier-decap`: they do not understand what an L4 node sends.
+    /// Has the site file give [`TUNNEL_SOURCES`](crate::TUNNEL_SOURCES) to the first L4 node.
+    pub fn tunnel_sources(mut self) -> Self {
+        self.tunnel_sources = true;
+        self
+    }
+
+    /// Makes the L7 nodes proxies, with so many servers behind them: nginx on each, with its agent. 0 (the
+    /// default) has the L7 nodes answer themselves.
+    pub fn servers(mut self, count: usize) -> Self {
+        assert!(count <= MAX_SERVERS, "at most {MAX_SERVERS} servers");
+        self.servers = count;
+        self
+    }
+
+    /// Leaves the L7 nodes without control, and so without a decapsulator: they do not understand what an
+    /// L4 node sends.
     pub fn without_decapsulators(mut self) -> Self {
         self.decapsulators = false;
         self
@@ -163,7 +181,7 @@ impl Builder {
         program::require("ip", "iproute2")?;
         program::require("ethtool", "ethtool")?;
         if self.l4 > 0 && self.decapsulators {
-            program::find(DECAP)?;
+            program::find(CONTROL)?;
         }
         if self.l4 > 0 && self.dataplanes {
             program::find(DATAPLANE)?;
@@ -174,6 +192,9 @@ impl Builder {
         }
         if self.bgp.is_some() {
             program::require("bird", "bird2")?;
+        }
+        if self.servers > 0 {
+            program::require("nginx", "nginx")?;
         }
         cleanup::remove_stale();
         if self.signals {

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Once;
 use std::thread;
 
+use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -27,6 +28,11 @@ pub(crate) fn lab_name(counter: usize) -> String {
 pub(crate) fn folder() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.into() } else { std::env::temp_dir() }
+}
+
+/// Where a lab's nodes pin what is to outlive their control.
+pub(crate) fn bpf(lab: &Path) -> PathBuf {
+    lab.join("bpf")
 }
 
 /// Removes what labs of processes that are gone have left.
@@ -77,6 +83,8 @@ fn remove(chosen: impl Fn(&str) -> bool) {
         let _ = run(Command::new("ip").args(["netns", "del", &namespace]), "");
     }
     for name in names(&folder()) {
+        // What eBPF has pinned goes with its file system.
+        let _ = umount2(&bpf(&folder().join(&name)), MntFlags::MNT_DETACH);
         let _ = fs::remove_dir_all(folder().join(name));
     }
 }

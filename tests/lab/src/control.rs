@@ -1,7 +1,7 @@
 //! An L4 node's `palier-control`, and what operators ask of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use admin::{Effective, Reply, Request, Status, VipStatus};
 use nix::sys::signal::Signal;
 
-use crate::l4::L4;
+use crate::l4::{L4, PALIERCTL};
 use crate::process::Process;
-use crate::{Error, program, socket, wait_until};
+use crate::{Error, Namespace, program, socket, wait_until};
 
 /// Its program.
 pub(crate) const CONTROL: &str = "palier-control";
@@ -110,9 +110,7 @@ impl L4 {
     }
 
     fn try_ask_control(&self, request: &Request) -> io::Result<Reply> {
-        let line = serde_json::to_string(request).expect("requests are JSON");
-        let reply = socket::exchange(&self.control_socket(), &line)?;
-        serde_json::from_str(&reply).map_err(io::Error::from)
+        ask(&self.control_socket(), request)
     }
 
     /// Has its control read the site file again: done, or refused with reasons.
@@ -184,10 +182,24 @@ impl L4 {
     /// # Panics
     /// It cannot be run.
     pub fn ctl(&self, args: &[&str]) -> (ExitStatus, String) {
-        let mut command = self.palierctl().unwrap_or_else(|error| panic!("{error}"));
-        let output = command.args(args).output().expect("a program can be run");
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text += &String::from_utf8_lossy(&output.stderr);
-        (output.status, text)
+        ctl(self.namespace(), &self.folder().join("run"), args)
     }
+}
+
+/// Makes a request of a control.
+pub(crate) fn ask(socket: &Path, request: &Request) -> io::Result<Reply> {
+    let line = serde_json::to_string(request).expect("requests are JSON");
+    let reply = socket::exchange(socket, &line)?;
+    serde_json::from_str(&reply).map_err(io::Error::from)
+}
+
+/// Runs `palierctl` and returns how it ended and what it printed.
+pub(crate) fn ctl(namespace: &Namespace, run: &Path, args: &[&str]) -> (ExitStatus, String) {
+    let program = program::find(PALIERCTL).unwrap_or_else(|error| panic!("{error}"));
+    let mut command = namespace.command(program);
+    let output = command.arg("--run-dir").arg(run).args(args).output();
+    let output = output.expect("a program can be run");
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text += &String::from_utf8_lossy(&output.stderr);
+    (output.status, text)
 }

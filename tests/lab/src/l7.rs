@@ -1,106 +1,182 @@
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use admin::{L7Status, Reply, Request};
 
-use crate::address::{self, Addresses, TUNNEL_SOURCES, VIP, VIP6};
+use crate::address::{self, Addresses, VIP, VIP6};
+use crate::control;
 use crate::process::Process;
-use crate::{Error, Namespace, Server, program, wait_until};
+use crate::{Error, Namespace, Server, program};
 
-/// How long the decapsulator may take to load its program.
-const ATTACH_LIMIT: Duration = Duration::from_secs(20);
+/// How long control may take from its start to the moment when packets are taken out of tunnels.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// How long an orderly stop may take.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
 
-/// An L7 node: the VIPs on `lo`, `palier-decap` on its interface, and servers.
+/// An L7 node: `palier-control` in the role l7, and servers of its own unless it is a proxy.
 #[derive(Debug)]
 pub struct L7 {
     number: usize,
     name: String,
     namespace: Namespace,
-    server: Server,
-    /// Whom it takes tunnelled packets from; nobody, and it has no decapsulator.
-    sources: Vec<IpAddr>,
-    decap: Mutex<Option<Process>>,
-    decap_counters: PathBuf,
-    decap_log: PathBuf,
+    server: Option<Server>,
+    folder: PathBuf,
+    bpf: PathBuf,
+    site: PathBuf,
+    control: Mutex<Option<Process>>,
 }
 
 impl L7 {
-    /// Starts its servers and, if packets shall come from L4 nodes, the decapsulator.
-    pub(crate) fn start(
+    /// A node of the lab whose site file this is; with servers of its own if they are to be here.
+    pub(crate) fn new(
         number: usize,
         namespace: Namespace,
-        l4: &[Addresses],
-        folder: &Path,
+        lab: &Path,
+        site: PathBuf,
+        serves: bool,
     ) -> Result<Self, Error> {
         let name = format!("l7-{number}");
-        let server = Server::start(&namespace, &name, &[VIP.into(), VIP6.into()])?;
-        let node = Self {
-            number,
-            namespace,
-            server,
-            sources: l4.iter().flat_map(Addresses::both).collect(),
-            decap: Mutex::new(None),
-            decap_counters: folder.join(format!("{name}.json")),
-            decap_log: folder.join(format!("{name}.log")),
-            name,
-        };
-        if !node.sources.is_empty() {
-            *node.decap() = Some(node.decapsulator()?);
-        }
-        Ok(node)
+        let start = || Server::start(&namespace, &name, &[VIP.into(), VIP6.into()]);
+        let server = serves.then(start).transpose()?;
+        let (folder, bpf, control) = (lab.join(&name), lab.join("bpf"), Mutex::default());
+        Ok(Self { number, name, namespace, server, folder, bpf, site, control })
     }
 
-    fn decapsulator(&self) -> Result<Process, Error> {
-        let mut command = self.namespace.command(program::find(DECAP)?);
-        command.args(["--interface", "eth0", "--stats-file"]).arg(&self.decap_counters);
-        for address in &self.sources {
-            command.args(["--allow", &address.to_string()]);
-        }
-        for prefix in TUNNEL_SOURCES {
-            command.args(["--allow", prefix]);
-        }
-        for vip in [VIP.to_string(), VIP6.to_string()] {
-            command.args(["--vip", &vip]);
-        }
-        Process::start(DECAP, &self.name, &mut command, &self.decap_log)
+    /// Starts its control, and returns once packets are taken out of tunnels.
+    ///
+    /// # Errors
+    /// It ended instead; its last words are in the error.
+    pub fn start_control(&self) -> Result<(), Error> {
+        self.begin_control()?;
+        self.wait_ready()
     }
 
-    fn decap(&self) -> MutexGuard<'_, Option<Process>> {
-        self.decap.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Starts its control, which has to be waited for.
+    pub(crate) fn begin_control(&self) -> Result<(), Error> {
+        std::fs::create_dir_all(&self.folder).map_err(Error::system("a folder of the lab"))?;
+        let mut command = self.control_command()?;
+        let log = self.control_log();
+        let process = Process::start(control::CONTROL, &self.name, &mut command, &log)?;
+        *self.control() = Some(process);
+        Ok(())
     }
 
-    /// Waits until it accepts tunnelled packets.
+    /// The command that [`Self::start_control`] runs.
+    ///
+    /// # Errors
+    /// The program was not built.
+    pub fn control_command(&self) -> Result<Command, Error> {
+        let mut command = self.namespace.command(program::find(control::CONTROL)?);
+        command.args(["--node", &self.name, "--role", "l7", "--site"]).arg(&self.site);
+        command.arg("--run-dir").arg(self.folder.join("run"));
+        command.arg("--state-dir").arg(self.folder.join("state"));
+        command.arg("--bpf-dir").arg(&self.bpf);
+        Ok(command)
+    }
+
+    fn control(&self) -> MutexGuard<'_, Option<Process>> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until packets are taken out of tunnels.
     pub(crate) fn wait_ready(&self) -> Result<(), Error> {
-        let mut decap = self.decap();
-        let Some(decap) = decap.as_mut() else { return Ok(()) };
-        decap.wait_ready(ATTACH_LIMIT, |decap| decap.printed().contains("attached"))
+        let mut control = self.control();
+        let Some(control) = control.as_mut() else { return Ok(()) };
+        control.wait_ready(START_LIMIT, |_| self.try_status().is_ok_and(|it| is_ready(&it)))
     }
 
-    /// Takes its decapsulator away: it does not understand what an L4 node sends any more.
+    /// Ends its control in an orderly way: packets are no longer taken out of tunnels, and it has no VIPs.
     ///
     /// # Panics
-    /// It has none, or it does not end.
-    pub fn stop_decap(&self) {
-        let mut decap = self.decap().take().expect("the node has a decapsulator");
-        // Orderly: a program that was attached goes with it, whatever it was attached by.
-        decap.signal(Signal::SIGTERM);
-        let what = format!("the decapsulator of {} ends", self.name);
-        wait_until(&what, ATTACH_LIMIT, || decap.try_wait().is_some());
+    /// It does not run, or does not end.
+    pub fn stop_control(&self) -> ExitStatus {
+        let process = self.control().take();
+        process.expect("control runs").terminate(STOP_LIMIT)
     }
 
-    /// Gives it its decapsulator back, and returns once that is at work.
+    /// Tells its control to stop, and does not wait for that.
     ///
     /// # Panics
-    /// It did not start.
-    pub fn start_decap(&self) {
-        let decap = self.decapsulator().unwrap_or_else(|error| panic!("{error}"));
-        *self.decap() = Some(decap);
-        self.wait_ready().unwrap_or_else(|error| panic!("{error}"));
+    /// It does not run.
+    pub fn begin_stop(&self) {
+        self.control().as_ref().expect("control runs").signal(nix::sys::signal::Signal::SIGTERM);
     }
 
-    /// Takes a VIP off the node: what is sent there is answered by nobody.
+    /// Waits for the end of its control.
+    ///
+    /// # Panics
+    /// It does not run, or does not end within `deadline`.
+    pub fn wait_stopped(&self, deadline: Duration) -> ExitStatus {
+        let process = self.control().take();
+        process.expect("control runs").wait(deadline)
+    }
+
+    /// Ends its control by SIGKILL, as a crash would.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn kill_control(&self) {
+        self.control().take().expect("control runs").kill();
+    }
+
+    /// The process id of its control, while it runs.
+    pub fn control_pid(&self) -> Option<u32> {
+        self.control().as_ref().map(Process::pid)
+    }
+
+    /// What its controls have printed, one run after the other.
+    pub fn control_log(&self) -> PathBuf {
+        self.folder.join("control.log")
+    }
+
+    /// The admin socket of its control.
+    pub fn control_socket(&self) -> PathBuf {
+        self.folder.join("run/control-l7.sock")
+    }
+
+    /// Makes a request of its control.
+    ///
+    /// # Panics
+    /// It does not answer, or not in the protocol.
+    pub fn ask_control(&self, request: &Request) -> Reply {
+        control::ask(&self.control_socket(), request)
+            .unwrap_or_else(|error| panic!("request to control of {}: {error}", self.name))
+    }
+
+    /// How it is, as its control sees it.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub fn status(&self) -> L7Status {
+        self.try_status()
+            .unwrap_or_else(|error| panic!("status of control of {}: {error}", self.name))
+    }
+
+    /// As [`Self::status`], where control may be away.
+    ///
+    /// # Errors
+    /// It does not answer, or not in the protocol.
+    pub fn try_status(&self) -> io::Result<L7Status> {
+        let request = Request::Status { brief: false };
+        match control::ask(&self.control_socket(), &request)? {
+            Reply::L7(status) => Ok(*status),
+            other => Err(io::Error::other(format!("{other:?}"))),
+        }
+    }
+
+    /// Runs `palierctl` on this node and returns how it ended and what it printed.
+    ///
+    /// # Panics
+    /// It cannot be run.
+    pub fn ctl(&self, args: &[&str]) -> (ExitStatus, String) {
+        control::ctl(&self.namespace, &self.folder.join("run"), args)
+    }
+
+    /// Has nobody answer on the node what is sent to a VIP, though it has the address.
     ///
     /// # Panics
     /// It does not have it.
@@ -108,19 +184,16 @@ impl L7 {
         self.vip("del", vip);
     }
 
-    /// Gives it a VIP.
+    /// Takes that back.
     ///
     /// # Panics
-    /// It has it.
+    /// It was not done.
     pub fn add_vip(&self, vip: IpAddr) {
         self.vip("add", vip);
     }
 
     fn vip(&self, verb: &str, vip: IpAddr) {
-        let line = match vip {
-            IpAddr::V4(vip) => format!("addr {verb} {vip}/32 dev lo\n"),
-            IpAddr::V6(vip) => format!("addr {verb} {vip}/128 dev lo\n"),
-        };
+        let line = format!("route {verb} local {vip} dev lo table local\n");
         self.namespace.ip(&line).unwrap_or_else(|error| panic!("{error}"));
     }
 
@@ -145,21 +218,17 @@ impl L7 {
     }
 
     /// Its HTTP server and echo.
+    ///
+    /// # Panics
+    /// The node is a proxy, and has none.
     pub fn server(&self) -> &Server {
-        &self.server
+        self.server.as_ref().expect("the node is no proxy")
     }
 
-    /// What its decapsulator has printed.
-    pub fn decap_output(&self) -> String {
-        self.decap().as_ref().map_or_else(String::new, Process::printed)
-    }
-
-    /// One of its decapsulator's counters, by name, as of the last second; 0 if it is not among
-    /// them, or was not told yet.
+    /// One of its decapsulator's counters, by name; 0 if it is not among them.
     pub fn decap_counter(&self, name: &str) -> u64 {
-        let text = std::fs::read_to_string(&self.decap_counters).unwrap_or_default();
-        let counters: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        counters.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0)
+        let tunnel = self.status().tunnel.unwrap_or_default();
+        tunnel.interfaces.iter().filter_map(|one| one.counters.get(name)).sum()
     }
 
     /// Gives it another MAC address, as a replaced machine has, without a word to its neighbors.
@@ -172,5 +241,9 @@ impl L7 {
     }
 }
 
-/// The decapsulator's program.
-pub(crate) const DECAP: &str = "palier-decap";
+/// Whether packets are taken out of tunnels, and whoever gets them listens.
+fn is_ready(status: &L7Status) -> bool {
+    status.tunnel.as_ref().is_none_or(|tunnel| {
+        tunnel.problems.is_empty() && tunnel.interfaces.iter().all(|one| one.hook.is_some())
+    })
+}

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use admin::{Effective, VipStatus};
 use api::{Release, Reply, Snapshot, State};
+use nix::mount::{MsFlags, mount};
 
 use crate::address::Addresses;
+use crate::backend::Backend;
 use crate::l4::PALIERCTL;
 use crate::site::Site;
 use crate::site_file::SiteFile;
@@ -32,6 +34,7 @@ pub struct Lab {
     l4: Vec<L4>,
     l7: Vec<L7>,
     clients: Vec<Client>,
+    backends: Vec<Backend>,
     site: Mutex<Site>,
     site_file: Arc<Mutex<SiteFile>>,
 }
@@ -47,20 +50,37 @@ impl Lab {
         static COUNTER: AtomicUsize = AtomicUsize::new(0);
         let name = cleanup::lab_name(COUNTER.fetch_add(1, Relaxed));
         let folder = cleanup::folder().join(&name);
-        std::fs::create_dir_all(&folder).map_err(Error::system("the lab's folder"))?;
+        let bpf = cleanup::bpf(&folder);
+        std::fs::create_dir_all(&bpf).map_err(Error::system("the lab's folder"))?;
+        // Here: what a node mounts in its own view of the file systems goes with its process.
+        mount(Some("bpf"), &bpf, Some("bpf"), MsFlags::empty(), None::<&str>)
+            .map_err(|errno| Error::system("a bpffs for the lab")(errno.into()))?;
         let site = Mutex::new(Site::new(wanted.l7, wanted.routers));
-        let file = SiteFile::new(&folder, wanted.routers, wanted.l7, wanted.bgp);
+        let file = SiteFile::new(&folder, wanted);
         let site_file = Arc::new(Mutex::new(file));
-        let (routers, l4, l7, clients) = Default::default();
-        Ok(Self { name, folder, routers, l4, l7, clients, site, site_file })
+        let (routers, l4, l7, clients, backends) = Default::default();
+        Ok(Self { name, folder, routers, l4, l7, clients, backends, site, site_file })
     }
 
     /// Fills it. If that fails, what there is goes as the lab is dropped.
     pub(crate) fn build(&mut self, wanted: &Builder) -> Result<(), Error> {
         let &Builder {
-            routers, l4, l7, clients, wire, ref flags, dataplanes, control, bgp, ..
+            routers,
+            l4,
+            l7,
+            clients,
+            servers,
+            wire,
+            ref flags,
+            dataplanes,
+            control,
+            bgp,
+            ..
         } = wanted;
-        let size = Size { routers, l4, l7, clients, wire, internet: bgp.is_some() };
+        // Without L4 nodes nothing comes through tunnels.
+        let vips = l4 == 0 || !wanted.decapsulators;
+        let internet = bgp.is_some();
+        let size = Size { routers, l4, l7, clients, servers, wire, internet, vips };
         let topology = Topology::build(&self.name, size)?;
         let numbered = |namespaces| (1..).zip::<Vec<_>>(namespaces);
         self.routers = numbered(topology.routers).map(|(n, ns)| Router::new(n, ns)).collect();
@@ -71,9 +91,25 @@ impl Lab {
             self.l4.push(L4::new(number, namespace, wire, &self.folder, file));
         }
         let l4_addresses: Vec<Addresses> = self.l4.iter().map(L4::addresses).collect();
+        for (number, namespace) in numbered(topology.servers) {
+            self.backends.push(Backend::start(number, namespace, &self.folder)?);
+        }
         for (number, namespace) in numbered(topology.l7) {
-            let sources: &[Addresses] = if wanted.decapsulators { &l4_addresses } else { &[] };
-            self.l7.push(L7::start(number, namespace, sources, &self.folder)?);
+            let (folder, site) = (&self.folder, self.site_path());
+            self.l7.push(L7::new(number, namespace, folder, site, servers == 0)?);
+        }
+        if l4 > 0 {
+            let mut file = self.site_file();
+            for node in &self.l4 {
+                node.describe(&mut file, flags);
+            }
+            if control && l4 > 1 || servers > 0 {
+                file.peering(pki(&self.folder, &self.l4, &self.l7)?);
+            }
+            file.write()?;
+        }
+        if !vips {
+            self.l7.iter().try_for_each(L7::begin_control)?;
         }
         let l7_addresses: Vec<Addresses> = self.l7.iter().map(L7::addresses).collect();
         let hops = if l4 == 0 { &l7_addresses } else { &l4_addresses };
@@ -87,16 +123,6 @@ impl Lab {
         }
         self.l7.iter().try_for_each(L7::wait_ready)?;
         if dataplanes {
-            {
-                let mut file = self.site_file();
-                for node in &self.l4 {
-                    node.describe(&mut file, flags);
-                }
-                if control && l4 > 1 {
-                    file.peering(pki(&self.folder, &self.l4)?);
-                }
-                file.write()?;
-            }
             for node in &self.l4 {
                 node.start(flags)?;
             }
@@ -142,6 +168,16 @@ impl Lab {
     /// All L7 nodes.
     pub fn l7s(&self) -> &[L7] {
         &self.l7
+    }
+
+    /// The server `server-NUMBER`, from 1.
+    pub fn backend(&self, number: usize) -> &Backend {
+        &self.backends[number - 1]
+    }
+
+    /// All servers behind the L7 nodes.
+    pub fn backends(&self) -> &[Backend] {
+        &self.backends
     }
 
     /// The first client.
@@ -333,13 +369,16 @@ impl Lab {
     }
 }
 
-/// Makes the site's CA and the L4 nodes' certificates, and returns the folder that they are in.
-fn pki(lab: &Path, l4: &[L4]) -> Result<PathBuf, Error> {
+/// Makes the site's CA and the nodes' certificates, and returns the folder that they are in.
+fn pki(lab: &Path, l4: &[L4], l7: &[L7]) -> Result<PathBuf, Error> {
     let folder = lab.join("pki");
     let palierctl = program::find(PALIERCTL)?;
     let run = |args: &[&str]| program::run(Command::new(&palierctl).args(args).arg(&folder), "");
     run(&["pki", "init", "--site", "lab"])?;
-    l4.iter().try_for_each(|node| run(&["pki", "issue", node.name(), "--dir"]).map(drop))?;
+    let names = l4.iter().map(L4::name).chain(l7.iter().map(L7::name));
+    for name in names {
+        run(&["pki", "issue", name, "--dir"])?;
+    }
     Ok(folder)
 }
 
@@ -356,6 +395,7 @@ impl Drop for Lab {
         // Processes and servers end before their namespaces.
         self.l4.clear();
         self.l7.clear();
+        self.backends.clear();
         self.routers.clear();
         cleanup::remove_lab(&self.name);
     }

@@ -20,6 +20,7 @@
 //! panic, on a signal, and after a SIGKILL when the next lab starts.
 
 mod address;
+mod backend;
 mod bird;
 mod builder;
 mod cleanup;
@@ -46,6 +47,7 @@ mod wait;
 mod wire;
 
 pub use address::{Addresses, Mac, TUNNEL_SOURCES, VIP, VIP6};
+pub use backend::{AGENT_PORT, Backend, PLAIN_PORT, PROXIED_PORT};
 pub use bird::{Bird, ROUTER_AS, SITE_AS};
 pub use builder::{Bfd, Builder};
 pub use client::Client;

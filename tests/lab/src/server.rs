@@ -12,13 +12,17 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket,
+    sockopt::{IpFreebind, ReceiveTimeout},
+};
 use nix::sys::time::TimeVal;
 
 use crate::{Error, Namespace};
@@ -46,6 +50,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Shared {
     name: String,
+    port: u16,
     ending: AtomicBool,
     requests: AtomicU64,
     checks: AtomicU64,
@@ -65,8 +70,22 @@ impl Server {
     /// # Errors
     /// A port is taken, or an address is not there.
     pub fn start(namespace: &Namespace, name: &str, echo_at: &[IpAddr]) -> Result<Self, Error> {
+        Self::on(namespace, name, HTTP_PORT, echo_at)
+    }
+
+    /// The same with HTTP on another port.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub fn on(
+        namespace: &Namespace,
+        name: &str,
+        port: u16,
+        echo_at: &[IpAddr],
+    ) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             name: name.into(),
+            port,
             ending: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             checks: AtomicU64::new(0),
@@ -81,9 +100,9 @@ impl Server {
         // A socket stays in the namespace in which it was made; its threads need not.
         let (listener, echoes) = namespace
             .enter(|| {
-                let listener = listen()?;
+                let listener = listen(port)?;
                 // One socket an address: the answer's source is then the address asked.
-                let echoes = echo_at.iter().map(|&address| UdpSocket::bind((address, ECHO_PORT)));
+                let echoes = echo_at.iter().map(|&address| echo_socket(address));
                 Ok((listener, echoes.collect::<io::Result<Vec<_>>>()?))
             })
             .map_err(Error::system(format!("starting the servers of {name}")))?;
@@ -175,9 +194,20 @@ impl Shared {
     }
 }
 
+/// A socket for the echo at an address, which may come later.
+fn echo_socket(address: IpAddr) -> io::Result<UdpSocket> {
+    let at = SocketAddr::new(address, ECHO_PORT);
+    let family = if at.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let socket = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    // Of both families: an IPv6 socket is one of IPv4, too.
+    setsockopt(&socket, IpFreebind, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(at))?;
+    Ok(UdpSocket::from(socket))
+}
+
 /// A listener for HTTP that looks up from time to time.
-fn listen() -> io::Result<TcpListener> {
-    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, HTTP_PORT))?;
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))?;
     setsockopt(&listener, ReceiveTimeout, &TimeVal::new(0, 250_000))?;
     Ok(listener)
 }
@@ -189,7 +219,7 @@ fn accept(listener: TcpListener, namespace: &Namespace, shared: &Arc<Shared>) {
         if refusing {
             listener = None;
         } else if listener.is_none() {
-            listener = namespace.enter(listen).ok();
+            listener = namespace.enter(|| listen(shared.port)).ok();
         }
         shared.listening.store(listener.is_some(), Relaxed);
         let Some(listener) = &listener else {

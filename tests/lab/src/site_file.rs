@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::address::{self, VIP, VIP6};
+use crate::address::{self, TUNNEL_SOURCES, VIP, VIP6};
 use crate::bird::{ROUTER_AS, SITE_AS};
-use crate::builder::{Bfd, Bgp};
+use crate::builder::{Bfd, Bgp, Builder};
 use crate::server::{ECHO_PORT, HTTP_PORT};
 use crate::wire::{EXCEPTION, L4Wire};
 use crate::{Error, Flags};
@@ -19,6 +19,9 @@ pub(crate) struct SiteFile {
     path: PathBuf,
     routers: usize,
     l7: usize,
+    servers: usize,
+    /// Whether the first L4 node has prefixes for outer sources.
+    tunnel_sources: bool,
     /// Wire and flags of each L4 node, by number.
     l4: BTreeMap<usize, (L4Wire, Flags)>,
     bgp: Option<Bgp>,
@@ -27,8 +30,11 @@ pub(crate) struct SiteFile {
 }
 
 impl SiteFile {
-    pub(crate) fn new(folder: &Path, routers: usize, l7: usize, bgp: Option<Bgp>) -> Self {
-        Self { path: folder.join("site.toml"), routers, l7, l4: BTreeMap::new(), bgp, pki: None }
+    pub(crate) fn new(folder: &Path, wanted: &Builder) -> Self {
+        let &Builder { routers, l7, servers, bgp, tunnel_sources, .. } = wanted;
+        let path = folder.join("site.toml");
+        let (l4, pki) = Default::default();
+        Self { path, routers, l7, servers, l4, bgp, pki, tunnel_sources }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -102,6 +108,10 @@ impl SiteFile {
                  nics = [\"{}\"]\ncores = \"{cores}\"\nexception = \"{EXCEPTION}\"",
                 wire.port(flags.queues)
             )?;
+            if self.tunnel_sources && *number == 1 {
+                let [v4, v6] = TUNNEL_SOURCES;
+                writeln!(out, "tunnel_sources = [\"{v4}\", \"{v6}\"]")?;
+            }
             if let Some(connections) = flags.connections {
                 writeln!(out, "connections = {connections}")?;
             }
@@ -117,7 +127,7 @@ impl SiteFile {
             writeln!(
                 out,
                 "\n[[l7]]\nname = \"l7-{number}\"\nindex = {number}\n\
-                 addresses = [\"{v4}\", \"{v6}\"]"
+                 addresses = [\"{v4}\", \"{v6}\"]\ninterfaces = [\"eth0\"]"
             )?;
         }
         for (name, protocol, port, check) in [

@@ -10,6 +10,8 @@
 //!  ==== fabric (bridge) ====     192.0.2.128/25
 //!    |          |
 //!  l4-1 ...   l7-1 ...     L7 nodes answer through the routers: direct server return
+//!               |
+//!            server-1 ...   on the fabric, too
 //! ```
 //! Both bridges are in a namespace of their own, `switch`.
 
@@ -25,9 +27,12 @@ pub(crate) struct Size {
     pub(crate) l4: usize,
     pub(crate) l7: usize,
     pub(crate) clients: usize,
+    pub(crate) servers: usize,
     pub(crate) wire: Wire,
     /// Whether there is an internet router.
     pub(crate) internet: bool,
+    /// Whether VIPs are on `lo` of the L7 nodes from the first: no control puts them there.
+    pub(crate) vips: bool,
 }
 
 /// The namespaces of a lab, wired and addressed; nothing runs in them yet.
@@ -36,6 +41,7 @@ pub(crate) struct Topology {
     pub(crate) l4: Vec<Namespace>,
     pub(crate) l7: Vec<Namespace>,
     pub(crate) clients: Vec<Namespace>,
+    pub(crate) servers: Vec<Namespace>,
     /// None or one.
     pub(crate) internet: Vec<Namespace>,
 }
@@ -83,6 +89,7 @@ impl Topology {
             l4: group("l4", size.l4),
             l7: group("l7", size.l7),
             clients: group("client", size.clients),
+            servers: group("server", size.servers),
             internet: group("internet", usize::from(size.internet)),
         };
         let switch = Namespace::new(format!("{lab}-switch"));
@@ -94,7 +101,9 @@ impl Topology {
         let forwarding = topology.routers.iter().chain(&topology.internet);
         forwarding.clone().try_for_each(|ns| ns.sysctl(&ROUTER))?;
         topology.l4.iter().chain([&switch]).try_for_each(|ns| ns.sysctl(&SILENT))?;
-        topology.l7.iter().try_for_each(|ns| ns.sysctl(&L7))?;
+        if size.vips {
+            topology.l7.iter().try_for_each(|ns| ns.sysctl(&L7))?;
+        }
 
         topology.plug(&switch, size.wire)?;
         for (index, namespace) in topology.routers.iter().enumerate() {
@@ -118,10 +127,15 @@ impl Topology {
             namespace.ip(&lines)?;
         }
         for (index, namespace) in topology.l7.iter().enumerate() {
+            let vips = format!("addr add {VIP}/32 dev lo\naddr add {VIP6}/128 dev lo nodad\n");
             let lines = interface("eth0", address::l7(index + 1), FABRIC_LENGTHS, size.wire.mtu())
-                + &format!("addr add {VIP}/32 dev lo\naddr add {VIP6}/128 dev lo nodad\n")
-                + &default_route(size.routers, address::router_fabric, size.wire.answers());
+                + if size.vips { &vips } else { "" }
+                + &default_route(size.routers, address::router_fabric, size.wire.answers(!size.vips));
             namespace.ip(&lines)?;
+        }
+        for (index, namespace) in topology.servers.iter().enumerate() {
+            let own = address::server(index + 1);
+            namespace.ip(&interface("eth0", own, FABRIC_LENGTHS, size.wire.mtu()))?;
         }
         for (index, namespace) in topology.l4.iter().enumerate() {
             L4Wire::new(index + 1, size).build(namespace)?;
@@ -130,7 +144,8 @@ impl Topology {
     }
 
     fn all(&self) -> impl Iterator<Item = &Namespace> {
-        [&self.routers, &self.l4, &self.l7, &self.clients, &self.internet].into_iter().flatten()
+        let edge = [&self.routers, &self.l4, &self.l7, &self.internet];
+        edge.into_iter().chain([&self.clients, &self.servers]).flatten()
     }
 
     /// The two bridges, and a cable from one of them to each node.
@@ -165,6 +180,9 @@ impl Topology {
         }
         for (index, namespace) in self.l7.iter().enumerate() {
             cable(format!("l7-{}", index + 1), mtu, "fabric", namespace, "eth0");
+        }
+        for (index, namespace) in self.servers.iter().enumerate() {
+            cable(format!("server-{}", index + 1), mtu, "fabric", namespace, "eth0");
         }
         switch.ip(&lines)?;
         // A veth hands on packets whose checksum is left for a NIC to fill in. What reaches an L4

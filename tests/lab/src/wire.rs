@@ -38,9 +38,11 @@ impl Wire {
         }
     }
 
-    /// Attributes of the L7 nodes' default routes, IPv4 and IPv6.
-    pub(crate) const fn answers(self) -> [&'static str; 2] {
+    /// Attributes of the L7 nodes' default routes, IPv4 and IPv6; `controlled` if a control looks after
+    /// them.
+    pub(crate) const fn answers(self, controlled: bool) -> [&'static str; 2] {
         match self {
+            Self::Tap if controlled => ["", ""],
             // 1500 less the tunnel's header and those of IP and TCP.
             Self::Tap => ["advmss 1440", "advmss 1400"],
             // Answers leave the fabric without a tunnel.

@@ -57,7 +57,7 @@ impl Page {
     }
 }
 
-fn state(state: Effective) -> Cell {
+pub(super) fn state(state: Effective) -> Cell {
     match state {
         Effective::Up => Cell::new(Tone::Good, "up"),
         Effective::Joining => Cell::new(Tone::Warn, "joining"),

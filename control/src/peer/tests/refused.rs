@@ -88,7 +88,7 @@ async fn who_is_no_other_l4_node_of_the_file_is_refused() {
         let node = Running::of(&ca, "l4-2");
         let heard = question(&identity(&ca, name), &node.as_peer()).await;
         let expected =
-            format!("refuses: certificate is for {name}, which is no other L4 node of this site");
+            format!("refuses: certificate is for {name}, which is no other node that speaks here");
         assert_eq!(heard, expected);
         node.refused_once(Counter::RefusedName).await;
         assert!(node.memory.states().is_empty());

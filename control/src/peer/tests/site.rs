@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::args::Role;
 use crate::peer::{
     Counter, Counters, Directory, Identity, IdentityError, Limits, Listener, Node, Peer, Server,
     serve,
@@ -251,7 +252,7 @@ pub(super) fn directory(node: &str, peers: Vec<Peer>) -> Arc<Directory> {
 }
 
 pub(super) fn peer(name: &str, addresses: &[SocketAddr]) -> Peer {
-    Peer { name: name.into(), addresses: addresses.into() }
+    Peer { name: name.into(), role: Role::L4, addresses: addresses.into() }
 }
 
 pub(super) fn hello(states: States) -> PeerRequest {

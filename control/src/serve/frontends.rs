@@ -1,0 +1,53 @@
+//! What the proxy of a node is to do, as the site file says it. Pure.
+
+use std::net::SocketAddr;
+
+use config::Pool;
+use proxy::settings::{self, Frontend, Settings};
+
+use super::Site;
+
+/// The proxy's settings on this node.
+///
+/// A frontend listens on the VIPs of its service and, for checks that do not go through the tunnel, on the
+/// node's own addresses: of several frontends with one port the first has those.
+pub fn settings(site: &Site) -> Settings {
+    let config = &site.config;
+    let mut taken = std::collections::BTreeSet::new();
+    let mut frontends = Vec::new();
+    for frontend in &config.frontends {
+        let service = &config.services[frontend.service];
+        if !site.has(service) {
+            continue;
+        }
+        let vips = service.vips.iter().map(|vip| vip.address());
+        let addresses = vips.chain(site.own().addresses.iter().copied());
+        let all = frontend
+            .ports
+            .iter()
+            .flat_map(|&port| addresses.clone().map(move |address| SocketAddr::new(address, port)));
+        frontends.push(Frontend {
+            name: frontend.name.clone(),
+            listen: all.filter(|&address| taken.insert(address)).collect(),
+            tls: None,
+            accept_proxy: frontend.accept_proxy.clone(),
+            mode: frontend.mode.clone(),
+            timeouts: frontend.timeouts,
+        });
+    }
+    let pools = config.pools.iter().map(pool).collect();
+    Settings { frontends, pools, hash_key: config.site.hash_key.bytes() }
+}
+
+fn pool(pool: &Pool) -> settings::Pool {
+    settings::Pool {
+        name: pool.name.clone(),
+        servers: pool.servers.clone(),
+        method: pool.method,
+        key: pool.key.clone(),
+        send_proxy: pool.send_proxy,
+        tls: None,
+        retries: pool.retries,
+        timeouts: pool.timeouts,
+    }
+}
