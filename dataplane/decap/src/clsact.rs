@@ -6,7 +6,7 @@
 //! is empty.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use libbpf_rs::{ProgramHandle, TC_INGRESS, TcHook};
 use netlink_packet_core::{
@@ -20,58 +20,64 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 const PRIORITY: u32 = 0x7061;
 const HANDLE: u32 = 0x7061;
 
-/// A filter in its place. Removed on drop.
+/// A filter in its place.
 #[derive(Debug)]
 pub(crate) struct Filter {
-    program: ProgramHandle,
     ifindex: i32,
     remove_qdisc: bool,
 }
 
 impl Filter {
-    /// Attaches the program, in place of one that was left behind.
-    pub(crate) fn attach(program: ProgramHandle, ifindex: i32) -> io::Result<Self> {
+    /// Attaches the program, in place of one of that name that was left behind.
+    pub(crate) fn attach(program: BorrowedFd<'_>, ifindex: i32, name: &str) -> io::Result<Self> {
         let created = create_qdisc(ifindex)?;
-        match put(&program, ifindex) {
-            Ok(replaced) => Ok(Self { program, ifindex, remove_qdisc: created || replaced }),
+        match put(program, ifindex, name) {
+            Ok(replaced) => Ok(Self { ifindex, remove_qdisc: created || replaced }),
             Err(error) if created => remove_empty_qdisc(ifindex).and(Err(error)),
             Err(error) => Err(error),
         }
     }
-}
 
-impl Drop for Filter {
-    fn drop(&mut self) {
-        let mut place = place(&self.program, self.ifindex);
-        // A process started since may have put its own program here: all is its now.
-        if place.query().ok() != Some(self.program.id()) {
-            return;
+    /// Removes it, if this program is in its place still.
+    pub(crate) fn remove(&self, program: &ProgramHandle) -> io::Result<()> {
+        let mut place = place(program.as_fd(), self.ifindex);
+        // A process started since may have put its own program here: all is its now. Or the
+        // interface is gone, and the filter with it.
+        if place.query().ok() != Some(program.id()) {
+            return Ok(());
         }
-        let detached = place.detach().map_err(io::Error::other);
-        let removed = match self.remove_qdisc {
-            true => detached.and_then(|()| remove_empty_qdisc(self.ifindex)),
-            false => detached,
-        };
-        if let Err(error) = removed {
-            tracing::warn!(%error, "the TC filter or its clsact qdisc was left behind");
-        }
+        place.detach().map_err(io::Error::other)?;
+        if self.remove_qdisc { remove_empty_qdisc(self.ifindex) } else { Ok(()) }
     }
 }
 
+/// Removes a filter that another process has left in its place, if its program has this name.
+pub(crate) fn remove_left(any: BorrowedFd<'_>, ifindex: i32, name: &str) -> io::Result<()> {
+    // Asking for what is there takes a program that could be put there.
+    let present = place(any, ifindex).query();
+    let Some(Ok(program)) = present.ok().map(ProgramHandle::from_prog_id) else {
+        return Ok(());
+    };
+    if program.name() != name {
+        return Ok(());
+    }
+    Filter { ifindex, remove_qdisc: true }.remove(&program)
+}
+
 /// The place, for this program.
-fn place(program: &ProgramHandle, ifindex: i32) -> TcHook {
-    let mut hook = TcHook::new(program.as_fd());
+fn place(program: BorrowedFd<'_>, ifindex: i32) -> TcHook {
+    let mut hook = TcHook::new(program);
     hook.ifindex(ifindex).attach_point(TC_INGRESS).handle(HANDLE).priority(PRIORITY);
     hook
 }
 
 /// Puts the program in its place. Whether it replaced one of ours.
-fn put(program: &ProgramHandle, ifindex: i32) -> io::Result<bool> {
+fn put(program: BorrowedFd<'_>, ifindex: i32, name: &str) -> io::Result<bool> {
     let mut place = place(program, ifindex);
     let present = place.query().ok().map(ProgramHandle::from_prog_id);
     let replaced = match present {
         None => false,
-        Some(Ok(other)) if other.name() == program.name() => true,
+        Some(Ok(other)) if other.name() == name => true,
         Some(_) => {
             let taken = format!("priority {PRIORITY}, handle {HANDLE:#x} is another program's");
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));

@@ -32,6 +32,10 @@ api::counters! {
         DropInnerMalformed => "drop_inner_malformed",
         /// Dropped: the inner destination is no VIP.
         DropNotVip => "drop_not_vip",
+        /// Dropped: it came to a VIP past the L4 nodes, see [`Rules::tunnel_only`].
+        ///
+        /// [`Rules::tunnel_only`]: crate::Rules::tunnel_only
+        DropDirect => "drop_direct",
         /// Dropped: congestion was met on the way, and the sender knows no other sign (RFC 6040).
         DropEcn => "drop_ecn",
         /// Dropped: the kernel could not take the outer header out.

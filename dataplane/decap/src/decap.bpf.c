@@ -48,6 +48,7 @@ enum counter {
 	DROP_SHORT,
 	DROP_INNER_MALFORMED,
 	DROP_NOT_VIP,
+	DROP_DIRECT,
 	DROP_ECN,
 	DROP_ADJUST,
 	/* No outcome of its own: a decapsulated packet whose ECN field was changed. */
@@ -80,6 +81,14 @@ PREFIX_TABLE(512) addresses SEC(".maps");
 PREFIX_TABLE(8192) allow SEC(".maps");
 /* Inner destinations. */
 PREFIX_TABLE(8192) vips SEC(".maps");
+
+/* Whether packets reach the VIPs through the tunnel only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} tunnel_only SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -167,6 +176,28 @@ static __always_inline void skip_extension(const __u8 *next, const void *end, st
 	ip->protocol = *next;
 }
 
+/* Neighbor discovery: never from further away than the link, as its hop limit tells (RFC 4861). */
+static __always_inline bool is_discovery(const void *packet, const void *end, __u8 version)
+{
+	enum { ROUTER_SOLICITATION = 133, REDIRECT = 137 };
+	const struct ipv6hdr *ip = packet;
+	const __u8 *type = packet + sizeof(*ip);
+
+	return version == 6 && (const void *)(type + 1) <= end &&
+	       ip->nexthdr == IPPROTO_ICMPV6 && ip->hop_limit == 255 &&
+	       *type >= ROUTER_SOLICITATION && *type <= REDIRECT;
+}
+
+/* Whether a packet that is in no tunnel of ours goes past the L4 nodes to a VIP, and must not. */
+static __always_inline bool is_direct(const void *packet, const void *end, struct header *ip)
+{
+	__u32 key = 0;
+	__u32 *on = bpf_map_lookup_elem(&tunnel_only, &key);
+
+	return on && *on && bpf_map_lookup_elem(&vips, &ip->destination) &&
+	       !is_discovery(packet, end, ip->version);
+}
+
 /* What the decision leaves to do, if it is to decapsulate. */
 struct tunnel {
 	__u32 outer; /* bytes to take out behind the Ethernet header */
@@ -239,11 +270,11 @@ static __always_inline enum counter classify(struct ethhdr *eth, void *end, __u3
 		return NOT_TUNNEL;
 	}
 	if (outer.protocol != IPPROTO_IPIP && outer.protocol != IPPROTO_IPV6)
-		return NOT_TUNNEL;
+		return is_direct(ip, end, &outer) ? DROP_DIRECT : NOT_TUNNEL;
 
 	/* Somebody else's: a host may forward tunnels, or end others at another address. */
 	if (!bpf_map_lookup_elem(&addresses, &outer.destination))
-		return NOT_OURS;
+		return is_direct(ip, end, &outer) ? DROP_DIRECT : NOT_OURS;
 	if (!bpf_map_lookup_elem(&allow, &outer.source))
 		return DROP_SOURCE;
 	if (outer.fragment)
@@ -348,13 +379,23 @@ static __always_inline bool tc_decapsulate(struct __sk_buff *skb, const struct t
 				    sizeof(tunnel->protocol), 0);
 }
 
-/* What passes goes on to the next program of the hook, if there is one. */
+/* In skb->tc_index, of a packet that came out of the tunnel. Nothing at ingress uses it. */
+#define DECAPSULATED 0x7061
+
+/*
+ * What passes goes on to the next program of the hook, if there is one. That may be this one again,
+ * of another process: what the first has decapsulated must not look direct to the second.
+ */
 SEC("tc")
 int decap_tc(struct __sk_buff *skb)
 {
 	struct tunnel tunnel;
 	enum counter outcome;
 
+	if (skb->tc_index == DECAPSULATED) {
+		count(NOT_TUNNEL);
+		return TC_ACT_UNSPEC;
+	}
 	/* Headers may lie in other buffers than the first. If they cannot be had, they are short. */
 	if ((void *)(long)skb->data + TC_HEADERS > (void *)(long)skb->data_end)
 		bpf_skb_pull_data(skb, skb->len < TC_HEADERS ? skb->len : TC_HEADERS);
@@ -362,6 +403,8 @@ int decap_tc(struct __sk_buff *skb)
 	outcome = classify((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, &tunnel);
 	if (is_decap(outcome) && !tc_decapsulate(skb, &tunnel))
 		outcome = DROP_ADJUST;
+	if (is_decap(outcome))
+		skb->tc_index = DECAPSULATED;
 	count(outcome);
 	return is_drop(outcome) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }

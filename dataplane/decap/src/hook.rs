@@ -1,14 +1,8 @@
 //! Where the program meets the packets.
 
 use std::fmt;
-use std::io;
-use std::os::fd::AsFd;
 
-use libbpf_rs::ProgramHandle;
-
-use crate::clsact::Filter;
-use crate::link::{self, Link, Point};
-use crate::skeleton::DecapProgs;
+use crate::link::{self, Point};
 
 /// Where the program meets the packets.
 ///
@@ -31,7 +25,7 @@ impl Hook {
     /// Every hook.
     pub const ALL: [Self; 4] = [Self::Tcx, Self::Clsact, Self::Xdp, Self::XdpGeneric];
 
-    /// Its name on the command line.
+    /// Its name in configuration, output and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tcx => "tcx",
@@ -51,45 +45,20 @@ impl Hook {
             Self::Xdp | Self::XdpGeneric => true,
         }
     }
+
+    /// Where a link attaches to. None: it is a filter.
+    pub(crate) fn point(self) -> Option<Point> {
+        match self {
+            Self::Tcx => Some(Point::Tcx),
+            Self::Clsact => None,
+            Self::Xdp => Some(Point::XdpNative),
+            Self::XdpGeneric => Some(Point::XdpGeneric),
+        }
+    }
 }
 
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// The program at its hook. Detached on drop.
-#[derive(Debug)]
-pub(crate) struct Attachment {
-    hook: Hook,
-    _kept: Kept,
-}
-
-/// What is dropped to detach the program.
-#[derive(Debug)]
-#[expect(dead_code, reason = "held for its drop")]
-enum Kept {
-    Link(Link),
-    Filter(Filter),
-}
-
-impl Attachment {
-    pub(crate) fn new(programs: &DecapProgs<'_>, ifindex: i32, hook: Hook) -> io::Result<Self> {
-        let (tc, xdp) = (&programs.decap_tc, &programs.decap_xdp);
-        let kept = match hook {
-            Hook::Tcx => Kept::Link(Link::attach(tc.as_fd(), ifindex, Point::Tcx)?),
-            Hook::Clsact => {
-                let program = ProgramHandle::try_from(tc).map_err(io::Error::other)?;
-                Kept::Filter(Filter::attach(program, ifindex)?)
-            }
-            Hook::Xdp => Kept::Link(Link::attach(xdp.as_fd(), ifindex, Point::XdpNative)?),
-            Hook::XdpGeneric => Kept::Link(Link::attach(xdp.as_fd(), ifindex, Point::XdpGeneric)?),
-        };
-        Ok(Self { hook, _kept: kept })
-    }
-
-    pub(crate) fn hook(&self) -> Hook {
-        self.hook
     }
 }

@@ -21,9 +21,20 @@
 //! On a VLAN attach to the VLAN's interface: a tag that is still in the frame hides the tunnel.
 //!
 //! # Restarts
-//! With [`Hook::Tcx`] and [`Hook::Clsact`] a new process may attach before the old one leaves, and
-//! no packet is missed. All hooks but clsact end with the process, however it ends.
+//! An attachment that is pinned ([`Settings::pin`]) outlives its process: after a crash, and while
+//! a new version starts, packets go on by the rules that were set last. The next process takes it
+//! over by [`Decap::attach`], by the same path, without missing a packet. Its counters begin anew:
+//! they are the program's, and the program is a new one.
+//!
+//! Another hook, or another interface, is attached first where the kernel lets two be attached, and
+//! then the old one is detached. Both together, XDP sees packets first and TC what is left of them,
+//! so with [`Rules::tunnel_only`] a change of hook may drop packets for an instant.
+//!
+//! clsact needs no pin: a filter has a fixed place, where it stays and is found. One that was left
+//! on another interface is not found; detach it before the interface changes.
 
+mod attachment;
+mod bpffs;
 mod clsact;
 mod counters;
 mod error;
@@ -38,14 +49,16 @@ mod table;
 mod tests;
 
 use std::mem::MaybeUninit;
+use std::path::PathBuf;
 
+pub use bpffs::{PinFolderError, pin_folder, pin_name};
 pub use counters::Counter;
-pub use error::Error;
+pub use error::{Error, STOCK_RECIPE};
 pub use hook::Hook;
 pub use interface::addresses;
 pub use rules::Rules;
 
-use hook::Attachment;
+use attachment::Attachment;
 use table::Tables;
 
 /// What to attach, and where.
@@ -55,22 +68,27 @@ pub struct Settings {
     pub interface: String,
     /// How to attach. None: by [`Hook::Tcx`] if the kernel has it, else by [`Hook::Clsact`].
     pub hook: Option<Hook>,
+    /// Where the attachment is pinned, on a bpffs ([`pin_folder`], [`pin_name`]), so that it
+    /// outlives the process. None: it ends with the process, but for clsact's.
+    pub pin: Option<PathBuf>,
     /// Which packets to let through.
     pub rules: Rules,
 }
 
-/// The attached program. Detached on drop.
+/// The attached program. With [`Settings::pin`] it stays attached when this is dropped, for the next
+/// process; without, it is detached on drop.
 #[derive(Debug)]
 pub struct Decap {
+    interface: String,
     attachment: Attachment,
     tables: Tables,
 }
 
 impl Decap {
-    /// Loads the program, sets its rules, then attaches it.
+    /// Loads the program, sets its rules, then attaches it, or takes over what is pinned.
     ///
     /// # Errors
-    /// See [`Error`]. Nothing is left attached.
+    /// See [`Error`]. Nothing new is left attached; what was pinned before may be.
     pub fn attach(settings: &Settings) -> Result<Self, Error> {
         let ifindex = interface::index(&settings.interface)?;
         let hook = settings.hook.unwrap_or_else(|| Hook::best(ifindex));
@@ -79,10 +97,19 @@ impl Decap {
         let program = program::load(&mut object, hook)?;
         let mut tables = Tables::new(&program.maps)?;
         tables.set(&settings.rules)?;
-        let attachment = Attachment::new(&program.progs, ifindex, hook).map_err(|source| {
-            Error::Attach { interface: settings.interface.clone(), hook, source }
-        })?;
-        Ok(Self { attachment, tables })
+        let attachment = Attachment::new(&program.progs, ifindex, hook, settings)?;
+        Ok(Self { interface: settings.interface.clone(), attachment, tables })
+    }
+
+    /// Detaches the program, pinned or not, and unpins it. What another process has taken over
+    /// since is left to it.
+    ///
+    /// # Errors
+    /// [`Error::Detach`].
+    pub fn detach(self) -> Result<(), Error> {
+        let Self { interface, attachment, .. } = self;
+        let hook = attachment.hook();
+        attachment.detach().map_err(|source| Error::Detach { interface, hook, source })
     }
 
     /// How it is attached.

@@ -1,9 +1,12 @@
 //! Loads the eBPF program.
 
+use std::io;
+use std::iter;
 use std::mem::MaybeUninit;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{ErrorKind, OpenObject, PrintLevel, ProgramAttachType};
+use nix::errno::Errno;
 
 use crate::skeleton::{DecapSkel, DecapSkelBuilder};
 use crate::{Error, Hook};
@@ -25,10 +28,17 @@ pub(crate) fn load(
         open.progs.decap_tc.set_attach_type(ProgramAttachType::TcxIngress);
     }
     open.load().map_err(|error| match error.kind() {
-        // The verifier's refusals are "permission denied" too.
-        ErrorKind::PermissionDenied if !nix::unistd::geteuid().is_root() => {
+        // The verifier's refusals are "permission denied" too, as EACCES.
+        ErrorKind::PermissionDenied if !nix::unistd::geteuid().is_root() || is_eperm(&error) => {
             Error::NotPermitted(error)
         }
         _ => Error::Load(error),
     })
+}
+
+/// Root of a container without the capabilities.
+fn is_eperm(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = iter::successors(Some(error), |error| error.source());
+    let mut systems = causes.filter_map(|error| error.downcast_ref::<io::Error>());
+    systems.any(|error| error.raw_os_error() == Some(Errno::EPERM as i32))
 }

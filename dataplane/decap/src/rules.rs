@@ -16,6 +16,10 @@ pub struct Rules {
     /// Outer destinations: this node. Tunnels to other addresses are left to the kernel, so a host
     /// that ends tunnels of another purpose gives them an address which is not listed here.
     pub addresses: Vec<IpAddr>,
+    /// Drops packets that come to a VIP on this interface but not through a tunnel: clients reach
+    /// the VIPs by way of the L4 nodes alone. Neighbor discovery, other destinations, and what the
+    /// node sends to itself are not touched.
+    pub tunnel_only: bool,
 }
 
 impl Rules {

@@ -15,6 +15,7 @@ pub(crate) struct Tables {
     addresses: PrefixTable,
     allow: PrefixTable,
     vips: PrefixTable,
+    tunnel_only: MapHandle,
     counters: MapHandle,
 }
 
@@ -26,6 +27,7 @@ impl Tables {
             addresses: PrefixTable::new(handle(&maps.addresses)?),
             allow: PrefixTable::new(handle(&maps.allow)?),
             vips: PrefixTable::new(handle(&maps.vips)?),
+            tunnel_only: handle(&maps.tunnel_only)?,
             counters: handle(&maps.counters)?,
         })
     }
@@ -34,10 +36,20 @@ impl Tables {
     /// every instant.
     pub(crate) fn set(&mut self, rules: &Rules) -> Result<(), Error> {
         rules.check()?;
+        // Off before the VIPs change and on after: what neither closes is never closed between.
+        if !rules.tunnel_only {
+            self.set_tunnel_only(false)?;
+        }
         let addresses = rules.addresses.iter().map(|&address| address.into()).collect();
         self.addresses.set(addresses).map_err(Error::Table)?;
         self.allow.set(rules.allow.iter().copied().collect()).map_err(Error::Table)?;
-        self.vips.set(rules.vips.iter().copied().collect()).map_err(Error::Table)
+        self.vips.set(rules.vips.iter().copied().collect()).map_err(Error::Table)?;
+        if rules.tunnel_only { self.set_tunnel_only(true) } else { Ok(()) }
+    }
+
+    fn set_tunnel_only(&self, on: bool) -> Result<(), Error> {
+        let (key, value) = (0_u32.to_ne_bytes(), u32::from(on).to_ne_bytes());
+        self.tunnel_only.update(&key, &value, MapFlags::ANY).map_err(Error::Table)
     }
 
     /// All counters, summed over the CPUs.

@@ -80,6 +80,59 @@ fn what_is_no_tunnel_passes_untouched() {
     }
 }
 
+fn tunnel_only() -> Option<Kernel> {
+    let mut kernel = kernel()?;
+    kernel.set_rules(&crate::Rules {
+        allow: L4.map(|address| address.parse().unwrap()).into(),
+        vips: VIP.map(|address| address.parse().unwrap()).into(),
+        addresses: L7.map(|address| address.parse().unwrap()).into(),
+        tunnel_only: true,
+    });
+    Some(kernel)
+}
+
+#[test]
+fn only_what_comes_to_a_vip_past_the_tunnel_is_direct() {
+    let Some(kernel) = tunnel_only() else { return };
+    for f in FAMILIES {
+        let passes = |packet: Vec<u8>, counter| {
+            kernel.expect(&frame(&packet), Outcome::Passed(frame(&packet)), &[counter]);
+        };
+        let drops = |packet: Vec<u8>| {
+            kernel.expect(&frame(&packet), Outcome::Dropped, &[Counter::DropDirect]);
+        };
+        passes(Header::new(CLIENT[f], L7[f]).carrying(b"x"), Counter::NotTunnel);
+        passes(Header::new(CLIENT[f], NOT_VIP[f]).carrying(b"x"), Counter::NotTunnel);
+        drops(inner(f).carrying(b"x"));
+        // An L4 node is no exception, nor are fragments and options.
+        drops(Header::new(L4[f], VIP[f]).carrying(b"x"));
+        drops(inner(f).fragment(true, 0).carrying(b"x"));
+        drops(inner(f).fragment(false, 64).carrying(b"x"));
+        drops(inner(f).options(Extension::Destination).carrying(b"x"));
+        // A tunnel to a VIP is none of ours.
+        drops(tunnel(&inner(f), &inner(f).carrying(b"x")));
+        let other = Header::new(CLIENT[f], NOT_VIP[f]);
+        passes(tunnel(&other, &inner(f).carrying(b"x")), Counter::NotOurs);
+    }
+}
+
+#[test]
+fn neighbor_discovery_of_the_link_is_not_direct() {
+    const ICMPV6: u8 = 58;
+    const ECHO_REQUEST: u8 = 128;
+    let Some(kernel) = tunnel_only() else { return };
+    let to_vip = |ttl, kind| frame(&inner(1).protocol(ICMPV6).ttl(ttl).carrying(&[kind; 24]));
+    for kind in 133..=137 {
+        let packet = to_vip(255, kind);
+        kernel.expect(&packet, Outcome::Passed(packet.clone()), &[Counter::NotTunnel]);
+        // From further away.
+        kernel.expect(&to_vip(254, kind), Outcome::Dropped, &[Counter::DropDirect]);
+    }
+    for kind in [ECHO_REQUEST, 132, 138] {
+        kernel.expect(&to_vip(255, kind), Outcome::Dropped, &[Counter::DropDirect]);
+    }
+}
+
 #[test]
 fn tunnels_to_other_addresses_pass_untouched_whoever_sends_them() {
     let Some(kernel) = kernel() else { return };

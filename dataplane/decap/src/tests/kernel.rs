@@ -48,8 +48,13 @@ impl Kernel {
             allow: allow.iter().map(|prefix| prefix.parse().unwrap()).collect(),
             vips: vips.iter().map(|prefix| prefix.parse().unwrap()).collect(),
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+            tunnel_only: false,
         };
-        self.tables.set(&rules).unwrap();
+        self.set_rules(&rules);
+    }
+
+    pub(super) fn set_rules(&mut self, rules: &Rules) {
+        self.tables.set(rules).unwrap();
     }
 
     /// Both programs must do this to the frame, and count it so.

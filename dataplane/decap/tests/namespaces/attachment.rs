@@ -8,7 +8,7 @@ use libbpf_rs::query::{LinkInfoIter, LinkTypeInfo};
 use crate::network::{Network, VIP, WIRE, address};
 
 fn settings(network: &Network, hook: Hook) -> Settings {
-    Settings { interface: WIRE.into(), hook: Some(hook), rules: network.rules() }
+    Settings { interface: WIRE.into(), hook: Some(hook), pin: None, rules: network.rules() }
 }
 
 fn attach(network: &Network, hook: Hook) -> Decap {
@@ -21,7 +21,7 @@ fn detach(network: &Network, decap: Decap) {
 }
 
 /// Where a program of ours is found on the interface.
-fn present(network: &Network) -> Vec<Hook> {
+pub(crate) fn present(network: &Network) -> Vec<Hook> {
     let link = network.l7.ip(&format!("-details link show {WIRE}"));
     let filters = network.l7.tc(&format!("filter show dev {WIRE} ingress"));
     let tcx = LinkInfoIter::default()
@@ -35,7 +35,7 @@ fn present(network: &Network) -> Vec<Hook> {
     Hook::ALL.into_iter().filter(found).collect()
 }
 
-fn has_qdisc(network: &Network) -> bool {
+pub(crate) fn has_qdisc(network: &Network) -> bool {
     network.l7.tc(&format!("qdisc show dev {WIRE}")).contains("clsact")
 }
 

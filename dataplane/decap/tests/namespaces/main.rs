@@ -5,8 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod attachment;
-mod command;
+mod direct;
 mod encapsulator;
 mod network;
+mod pinned;
 mod traffic;
 mod tun;

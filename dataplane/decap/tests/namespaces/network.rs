@@ -83,6 +83,7 @@ impl Network {
             allow: L4.map(|address| address.parse().unwrap()).into(),
             vips: VIP.map(|address| address.parse().unwrap()).into(),
             addresses: L7.map(|address| address.parse().unwrap()).into(),
+            tunnel_only: false,
         }
     }
 }

@@ -13,7 +13,7 @@ use nix::libc::{IFF_TAP, IFF_VNET_HDR};
 const FAMILIES: [usize; 2] = [0, 1];
 
 fn attach(network: &Network, hook: Option<Hook>) -> Decap {
-    let settings = Settings { interface: WIRE.into(), hook, rules: network.rules() };
+    let settings = Settings { interface: WIRE.into(), hook, pin: None, rules: network.rules() };
     network.l7.enter(|| Decap::attach(&settings).unwrap())
 }
 
@@ -22,7 +22,7 @@ fn detach(network: &Network, decap: Decap) {
     network.l7.enter(|| drop(decap));
 }
 
-fn count(decap: &Decap, counter: Counter) -> u64 {
+pub(crate) fn count(decap: &Decap, counter: Counter) -> u64 {
     let counters = decap.counters().unwrap();
     counters.into_iter().find(|&(other, _)| other == counter).unwrap().1
 }
@@ -36,7 +36,7 @@ fn datagrams(network: &Network, family: usize) -> (UdpSocket, UdpSocket) {
 }
 
 /// Sends a datagram, which must arrive as it was sent.
-fn datagram_arrives(network: &Network, family: usize, text: &[u8]) {
+pub(crate) fn datagram_arrives(network: &Network, family: usize, text: &[u8]) {
     let (server, client) = datagrams(network, family);
     client.send(text).unwrap();
     server.set_nonblocking(true).unwrap();
@@ -188,8 +188,12 @@ fn a_header_in_another_buffer_is_found() {
     frame.extend(vec![0x5a; LENGTH.into()]);
 
     for hook in Hook::ALL {
-        let settings =
-            Settings { interface: "tap".into(), hook: Some(hook), rules: network.rules() };
+        let settings = Settings {
+            interface: "tap".into(),
+            hook: Some(hook),
+            pin: None,
+            rules: network.rules(),
+        };
         let (mut tap, decap) = network.l7.enter(|| {
             (tun::open("tap", IFF_TAP | IFF_VNET_HDR), Decap::attach(&settings).unwrap())
         });

@@ -1,0 +1,262 @@
+//! Attachments that outlive their process.
+
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use decap::{Counter, Decap, Error, Hook, Settings, pin_folder, pin_name};
+use nix::mount::{MntFlags, umount2};
+
+use crate::attachment::{has_qdisc, present};
+use crate::encapsulator::Encapsulator;
+use crate::network::{CLIENT, L4, L7, Network, VIP, WIRE, address};
+use crate::traffic::{count, datagram_arrives};
+
+/// A folder on a bpffs of its own. Gone on drop.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        pin_folder(folder.path()).unwrap();
+        Self(folder)
+    }
+
+    fn pin(&self) -> PathBuf {
+        self.0.path().join(pin_name("l7-1", WIRE))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        umount2(self.0.path(), MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+fn attach_to(network: &Network, interface: &str, hook: Hook, pin: &Path) -> Result<Decap, Error> {
+    let settings = Settings {
+        interface: interface.into(),
+        hook: Some(hook),
+        pin: Some(pin.into()),
+        rules: network.rules(),
+    };
+    network.l7.enter(|| Decap::attach(&settings))
+}
+
+fn attach(network: &Network, hook: Hook, pin: &Path) -> Decap {
+    attach_to(network, WIRE, hook, pin).unwrap()
+}
+
+fn detach(network: &Network, decap: Decap) {
+    network.l7.enter(|| decap.detach().unwrap());
+}
+
+/// Sends numbered datagrams to the VIP while `f` runs. Returns how many were sent, and arrived.
+fn stream(network: &Network, f: impl FnOnce()) -> (u32, u32) {
+    let server = network.l7.enter(|| UdpSocket::bind((address(VIP[0]), 0)).unwrap());
+    let client = network.l4.enter(|| UdpSocket::bind((address(CLIENT[0]), 0)).unwrap());
+    let to: SocketAddr = server.local_addr().unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut sent = 0_u32;
+            while !stop.load(Relaxed) {
+                client.send_to(&sent.to_be_bytes(), to).unwrap();
+                sent += 1;
+                thread::sleep(Duration::from_micros(50));
+            }
+            sent
+        });
+        let receiver = scope.spawn(|| {
+            let mut received = 0;
+            // Ends when nothing has come for a second.
+            while server.recv(&mut [0; 100]).is_ok() {
+                received += 1;
+            }
+            received
+        });
+        f();
+        stop.store(true, Relaxed);
+        (sender.join().unwrap(), receiver.join().unwrap())
+    })
+}
+
+#[test]
+fn a_drop_leaves_it_attached_and_detach_removes_it_and_its_pin() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    let _l4 = Encapsulator::start(&network, L4[0], L7[0]);
+    for hook in Hook::ALL {
+        network.l7.enter(|| drop(attach(&network, hook, &folder.pin())));
+        assert_eq!(present(&network), [hook]);
+        datagram_arrives(&network, 0, b"without a process");
+
+        let decap = attach(&network, hook, &folder.pin());
+        assert_eq!(present(&network), [hook]);
+        datagram_arrives(&network, 0, b"by the next process");
+        assert_eq!(count(&decap, Counter::Decap4In4), 1, "{hook}");
+        detach(&network, decap);
+        assert_eq!(present(&network), []);
+        assert!(!folder.pin().exists() && !has_qdisc(&network), "{hook}");
+    }
+}
+
+#[test]
+fn a_takeover_loses_no_packet() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    let _l4 = Encapsulator::start(&network, L4[0], L7[0]);
+    for hook in Hook::ALL {
+        let mut decap = attach(&network, hook, &folder.pin());
+        let (sent, received) = stream(&network, || {
+            for _ in 0..5 {
+                // As if killed.
+                std::mem::forget(std::mem::replace(
+                    &mut decap,
+                    attach(&network, hook, &folder.pin()),
+                ));
+                thread::sleep(Duration::from_millis(50));
+            }
+        });
+        assert!(sent > 1000, "{sent}");
+        assert_eq!(received, sent, "{hook}");
+        assert!(count(&decap, Counter::Decap4In4) > 0, "{hook}");
+        assert_eq!(present(&network), [hook]);
+        detach(&network, decap);
+    }
+}
+
+#[test]
+fn rules_of_the_new_one_hold_after_a_takeover() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    let l4 = Encapsulator::start(&network, L4[0], L7[0]);
+    drop(attach(&network, Hook::Tcx, &folder.pin()));
+    let mut settings = Settings {
+        interface: WIRE.into(),
+        hook: None,
+        pin: Some(folder.pin()),
+        rules: network.rules(),
+    };
+    settings.rules.allow.retain(|prefix| *prefix != address(L4[0]).into());
+    let decap = network.l7.enter(|| Decap::attach(&settings).unwrap());
+    let client = network.l4.enter(|| UdpSocket::bind((address(CLIENT[0]), 0)).unwrap());
+    client.send_to(b"x", (address(VIP[0]), 9)).unwrap();
+    crate::network::wait_until("the drop", || count(&decap, Counter::DropSource) == 1);
+    drop(l4);
+    detach(&network, decap);
+}
+
+#[test]
+fn a_hook_that_changes_leaves_nothing_of_the_old_one() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    for old in Hook::ALL {
+        for new in Hook::ALL {
+            drop(attach(&network, old, &folder.pin()));
+            let decap = attach(&network, new, &folder.pin());
+            assert_eq!(present(&network), [new], "from {old}");
+            assert_eq!(folder.pin().exists(), new != Hook::Clsact, "from {old} to {new}");
+            detach(&network, decap);
+            assert!(!has_qdisc(&network), "from {old} to {new}");
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_changes_gets_it_and_the_old_one_loses_it() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    network.l7.ip("link add other type veth peer name other-peer");
+    for hook in [Hook::Tcx, Hook::Xdp, Hook::XdpGeneric] {
+        drop(attach_to(&network, "other", hook, &folder.pin()).unwrap());
+        let decap = attach(&network, hook, &folder.pin());
+        assert_eq!(present(&network), [hook]);
+        let other = network.l7.ip("-details link show other");
+        assert!(!other.contains("prog/"), "{other}");
+        drop(decap);
+        detach(&network, attach(&network, hook, &folder.pin()));
+    }
+}
+
+/// The number of an interface may be that of another one, in another namespace.
+#[test]
+fn an_interface_of_another_namespace_is_another_interface() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    let index = network.ifindex;
+    network.l4.ip(&format!("link add index {index} same type veth peer name same-peer"));
+    let settings = Settings {
+        interface: "same".into(),
+        hook: Some(Hook::Xdp),
+        pin: Some(folder.pin()),
+        rules: network.rules(),
+    };
+    network.l4.enter(|| drop(Decap::attach(&settings).unwrap()));
+    let decap = attach(&network, Hook::Xdp, &folder.pin());
+    assert_eq!(present(&network), [Hook::Xdp]);
+    assert!(!network.l4.ip("-details link show same").contains("prog/xdp"));
+    detach(&network, decap);
+}
+
+#[test]
+fn a_link_whose_interface_is_gone_is_replaced() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    for hook in [Hook::Tcx, Hook::Xdp] {
+        network.l7.ip("link add gone type veth peer name gone-peer");
+        let decap = attach_to(&network, "gone", hook, &folder.pin()).unwrap();
+        network.l7.ip("link delete gone");
+        drop(decap);
+        assert!(folder.pin().exists());
+        let decap = attach(&network, hook, &folder.pin());
+        assert_eq!(present(&network), [hook]);
+        detach(&network, decap);
+    }
+}
+
+#[test]
+fn one_that_was_taken_over_detaches_nothing() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    for hook in Hook::ALL {
+        let old = attach(&network, hook, &folder.pin());
+        let new = attach(&network, hook, &folder.pin());
+        detach(&network, old);
+        assert_eq!(present(&network), [hook]);
+        assert_eq!(folder.pin().exists(), hook != Hook::Clsact);
+        detach(&network, new);
+        assert_eq!(present(&network), []);
+    }
+}
+
+#[test]
+fn a_pin_that_is_no_link_or_no_bpffs_is_refused_and_nothing_is_attached() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    let plain = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.pin()).unwrap();
+    for pin in [folder.pin(), plain.path().join("pin")] {
+        let error = attach_to(&network, WIRE, Hook::Tcx, &pin).unwrap_err();
+        assert!(matches!(error, Error::Pin { .. }), "{error:?}");
+        assert_eq!(present(&network), []);
+    }
+}
+
+#[test]
+fn a_folder_below_a_bpffs_is_made_there() {
+    if Network::new().is_none() {
+        return;
+    }
+    let folder = Folder::new();
+    let below = folder.0.path().join("palier/nodes");
+    pin_folder(&below).unwrap();
+    pin_folder(&below).unwrap();
+    assert!(below.is_dir());
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    assert_eq!(mounts.matches(folder.0.path().to_str().unwrap()).count(), 1, "{mounts}");
+}
