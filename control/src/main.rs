@@ -177,11 +177,7 @@ struct Doors {
 }
 
 impl Doors {
-    async fn open(
-        args: &Args,
-        role: Role,
-        dataplane: Option<Arc<Path>>,
-    ) -> Result<Self, Failure> {
+    async fn open(args: &Args, role: Role, dataplane: Option<Arc<Path>>) -> Result<Self, Failure> {
         let path = args.run_dir.join(format!("control-{}.sock", role.name()));
         let listener =
             socket::bind(&path, args.group.as_deref()).map_err(|error| Failure::new(1, error))?;

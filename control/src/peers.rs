@@ -15,11 +15,11 @@ use tokio::task::AbortHandle;
 use crate::announce;
 use crate::args::Role;
 use crate::clock::{millis, unix_ms};
-use crate::serve as l7;
 use crate::peer::{
     Counter, Counters, Directory, Gossip, Heard, Identity, IdentityError, Limits, ListenError,
     Listener, Node, Pace, Persistence, Server, differences, serve,
 };
+use crate::serve as l7;
 use crate::site::Member;
 use crate::states::{Store, Trust};
 

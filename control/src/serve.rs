@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::Refusal;
+use config::Config;
 use health::Admin;
 use health::monitor::{Changes, ProbeId};
 use proxy::Proxy;
@@ -82,6 +83,8 @@ pub struct Serve {
     refused: Option<Refusal>,
     leaving: Option<Leaving>,
     counters: Tally,
+    /// What control was started with.
+    started_with: Arc<Config>,
 }
 
 /// What control counts itself.
@@ -118,8 +121,7 @@ impl Serve {
             proxy,
             servers,
             changes,
-            tunnel: Tunnel::start(&site.own().name, &state_dir, &bpf_dir)
-                .map_err(|error| error.to_string())?,
+            tunnel: Tunnel::start(&site.own().name, &state_dir, &bpf_dir)?,
             calls,
             peers: None,
             mute: None,
@@ -128,6 +130,7 @@ impl Serve {
             refused: None,
             leaving: None,
             counters: Tally::default(),
+            started_with: site.config.clone(),
             site,
             path,
             store,
@@ -145,7 +148,8 @@ impl Serve {
         let mut watch = self.watch();
         let mut tick = Instant::now() + TURN;
         loop {
-            let wake = self.leaving.as_ref().and_then(Leaving::wake).map_or(tick, |at| at.min(tick));
+            let wake =
+                self.leaving.as_ref().and_then(Leaving::wake).map_or(tick, |at| at.min(tick));
             let event = tokio::select! {
                 changed = self.changes.next() => Event::Verdicts(changed),
                 Some(call) = self.calls.recv() => Event::Call(call),
@@ -215,12 +219,8 @@ impl Serve {
 
     fn verdict(&self, place: (usize, usize), states: &admin::States) -> servers::Verdict {
         let pool = &self.site.config.pools[place.0];
-        let operator = word::wanted(
-            states,
-            &pool.name,
-            &pool.servers[place.1].name,
-            &self.site.own().name,
-        );
+        let operator =
+            word::wanted(states, &pool.name, &pool.servers[place.1].name, &self.site.own().name);
         let reachable = self.proxy.address(place.0, place.1).is_some();
         self.servers.verdict(place, operator, reachable)
     }

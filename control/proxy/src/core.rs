@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::balance::{Balance, Candidate};
 use crate::pool::Pool;
 use crate::settings::{Frontend, Settings};
+use crate::state::NodeState;
 use crate::upstream::Kept;
 
 /// How far this node has come with going away. Each step begins where nobody is left whom it would hurt.
@@ -66,6 +67,7 @@ pub(crate) struct Core {
     drain: watch::Receiver<Drain>,
     /// The same, to look at without a lock.
     drained: Cell<Drain>,
+    node: watch::Receiver<NodeState>,
     pub(crate) kept: Rc<Kept>,
     /// By pool name: a reload begins no round anew.
     balances: RefCell<HashMap<String, Balance>>,
@@ -84,12 +86,17 @@ impl Drop for Open {
 }
 
 impl Core {
-    pub(crate) fn new(state: Arc<State>, drain: watch::Receiver<Drain>) -> Self {
+    pub(crate) fn new(
+        state: Arc<State>,
+        drain: watch::Receiver<Drain>,
+        node: watch::Receiver<NodeState>,
+    ) -> Self {
         let drained = Cell::new(*drain.borrow());
         Self {
             state: RefCell::new(state),
             drained,
             drain,
+            node,
             kept: Rc::default(),
             balances: RefCell::default(),
             candidates: RefCell::default(),
@@ -123,9 +130,15 @@ impl Core {
         self.open.get()
     }
 
-    /// Whether tier 2 is to send no new flows here.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.drained.get() >= Drain::Announced
+    /// What tier 2 is told of this node, beside what holds of servers.
+    pub(crate) fn node(&self) -> NodeState {
+        let said = *self.node.borrow();
+        match said {
+            NodeState::Ready | NodeState::Disabled if self.drained.get() >= Drain::Announced => {
+                NodeState::Drain
+            }
+            said => said,
+        }
     }
 
     /// Whether each answer is the last of its connection.

@@ -21,12 +21,15 @@ use self::attempt::Attempt;
 pub(crate) use self::body::{Answer, Outgoing};
 use self::route::Asked;
 use crate::core::{Core, State};
+use crate::state::NodeState;
 use crate::settings::{Action, Frontend, Http, Mode};
 use crate::stream::{Guarded, Phase, Stage};
 use crate::upstream::{Ends, Kept, Secured, Stream};
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 128;
+/// Tells tier 2 what a node wants to be, at once.
+const PALIER_STATE: header::HeaderName = header::HeaderName::from_static("palier-state");
 /// Most bytes of a request's header.
 const MAX_HEADER: usize = 32 * 1024;
 
@@ -140,10 +143,22 @@ impl Client {
             Action::Pool(place) => state.pools.get(place),
             Action::Redirect(..) => None,
         });
-        match pools.all(|pool| pool.usable() > 0) && !self.core.is_draining() {
-            true => self.own_answer(StatusCode::OK, "up\n"),
-            false => self.own_answer(StatusCode::SERVICE_UNAVAILABLE, "down\n"),
+        let node = self.core.node();
+        let enough = pools.all(|pool| pool.usable() >= pool.settings.quorum as usize);
+        if enough && node == NodeState::Ready {
+            return self.own_answer(StatusCode::OK, "up\n");
         }
+        let word = match node {
+            NodeState::Ready | NodeState::Disabled => None,
+            NodeState::Drain => Some("drain"),
+            NodeState::Maintenance => Some("maintenance"),
+        };
+        let mut response = self.own_answer(StatusCode::SERVICE_UNAVAILABLE, "down\n");
+        if let Some(word) = word {
+            let word = header::HeaderValue::from_static(word);
+            response.headers_mut().insert(PALIER_STATE, word);
+        }
+        response
     }
 
     fn own_answer(&self, status: StatusCode, text: &'static str) -> Response<Answer> {

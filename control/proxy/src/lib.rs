@@ -16,6 +16,7 @@ mod listener;
 mod pool;
 pub mod proxy_protocol;
 pub mod settings;
+mod state;
 mod stream;
 mod tunnel;
 mod upstream;
@@ -26,11 +27,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use thiserror::Error;
 use tokio::sync::watch;
 
 pub use crate::core::Drain;
+pub use crate::state::{
+    Availability, NodeState, PoolStatus, ServerState, ServerStatus, Status,
+};
 use crate::core::State;
 use crate::settings::Settings;
 use crate::worker::{Order, Worker};
@@ -58,6 +63,7 @@ pub struct Proxy {
     workers: Vec<Worker>,
     listening: BTreeSet<SocketAddr>,
     drain: watch::Sender<Drain>,
+    node: watch::Sender<NodeState>,
 }
 
 impl Proxy {
@@ -68,11 +74,12 @@ impl Proxy {
     pub fn start(workers: NonZeroUsize, settings: &Settings) -> Result<Self, Refused> {
         let state = Arc::new(State::new(&Settings::default(), &[]));
         let (drain, drained) = watch::channel(Drain::None);
+        let (node, told) = watch::channel(NodeState::Ready);
         let workers = (0..workers.get())
-            .map(|number| Worker::start(number, state.clone(), drained.clone()))
+            .map(|number| Worker::start(number, state.clone(), drained.clone(), told.clone()))
             .collect::<io::Result<_>>()
             .map_err(Refused::Thread)?;
-        let mut proxy = Self { state, workers, listening: BTreeSet::new(), drain };
+        let mut proxy = Self { state, workers, listening: BTreeSet::new(), drain, node };
         proxy.set(settings)?;
         Ok(proxy)
     }
@@ -100,13 +107,40 @@ impl Proxy {
         Ok(())
     }
 
-    /// Whether a server is used. What it has goes on.
-    pub fn set_usable(&self, pool: &str, server: &str, usable: bool) {
+    /// What is thought of a server from now on; whether that is news. What it has goes on.
+    pub fn set_server(&self, pool: &str, server: &str, state: ServerState) -> bool {
         let pools = self.state.pools.iter().filter(|one| one.settings.name == pool);
-        let servers = pools.flat_map(|pool| &pool.servers);
-        servers
-            .filter(|one| one.settings.name == server)
-            .for_each(|server| server.set_usable(usable));
+        let mut servers = pools.flat_map(|pool| &pool.servers);
+        let found = servers.find(|one| one.settings.name == server);
+        found.is_some_and(|server| server.set_state(state))
+    }
+
+    /// What health URIs say of this node from now on.
+    pub fn set_node(&self, state: NodeState) {
+        self.node.send_replace(state);
+    }
+
+    /// Where the server at these places is; nothing while its name has no address.
+    pub fn address(&self, pool: usize, server: usize) -> Option<SocketAddr> {
+        Some(self.state.pools.get(pool)?.servers.get(server)?.settings.address)
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Status {
+        let server = |server: &Arc<pool::Server>| ServerStatus {
+            address: server.settings.address,
+            busy: server.busy(),
+            requests: server.counters.requests.load(Relaxed),
+            failed: server.counters.failed.load(Relaxed),
+        };
+        let pool = |pool: &Arc<pool::Pool>| PoolStatus {
+            usable: u32::try_from(pool.usable()).unwrap_or(u32::MAX),
+            servers: pool.servers.iter().map(server).collect(),
+        };
+        Status {
+            open: self.open() as u64,
+            pools: self.state.pools.iter().map(pool).collect(),
+        }
     }
 
     /// The next step of going away, or back to [`Drain::None`] while nobody was refused.

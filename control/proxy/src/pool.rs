@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use siphasher::sip::SipHasher13;
 
 use crate::balance::Candidate;
 use crate::settings;
+use crate::state::{Availability, ServerState};
 
 /// A pool.
 #[derive(Debug)]
@@ -23,8 +24,7 @@ pub(crate) struct Server {
     pub(crate) settings: settings::Server,
     /// Tells it apart on every node, and after every restart.
     id: u64,
-    /// Whether its checks pass and nobody wants it away.
-    usable: AtomicBool,
+    state: AtomicU64,
     busy: AtomicU32,
     pub(crate) counters: Counters,
 }
@@ -59,7 +59,9 @@ impl Pool {
             let servers = settings.servers.iter().map(|server| {
                 match known.get(&(settings.name.clone(), server.name.clone())) {
                     Some(found) if found.settings == *server => found.clone(),
-                    found => Server::new(server, found.is_none_or(|found| found.is_usable())),
+                    found => {
+                        Server::new(server, found.map_or_else(ServerState::default, |one| one.state()))
+                    }
                 }
             });
             Arc::new(Self { servers: servers.collect(), settings: settings.clone() })
@@ -79,8 +81,8 @@ impl Pool {
             let mut any = false;
             into.extend(self.servers.iter().enumerate().map(|(place, server)| {
                 let fits = server.settings.backup == backup && server.is_usable();
-                let weight =
-                    if fits && !tried.contains(&place) { server.settings.weight } else { 0 };
+                let fits = fits && !tried.contains(&place);
+                let weight = if fits { server.weight() } else { 0 };
                 any |= weight > 0;
                 Candidate { id: server.id, weight, busy: server.busy.load(Relaxed) }
             }));
@@ -97,25 +99,43 @@ impl Pool {
 }
 
 impl Server {
-    fn new(settings: &settings::Server, usable: bool) -> Arc<Self> {
+    fn new(settings: &settings::Server, state: ServerState) -> Arc<Self> {
         // Without a key of its own: every node and process has to come to the same.
         let mut hasher = SipHasher13::new();
         settings.name.hash(&mut hasher);
         Arc::new(Self {
             settings: settings.clone(),
             id: hasher.finish(),
-            usable: AtomicBool::new(usable),
+            state: AtomicU64::new(state.pack()),
             busy: AtomicU32::new(0),
             counters: Counters::default(),
         })
     }
 
-    pub(crate) fn is_usable(&self) -> bool {
-        self.usable.load(Relaxed)
+    /// What is thought of it.
+    pub(crate) fn state(&self) -> ServerState {
+        ServerState::unpack(self.state.load(Relaxed))
     }
 
-    pub(crate) fn set_usable(&self, usable: bool) {
-        self.usable.store(usable, Relaxed);
+    /// Notes what is thought of it; says whether that is news.
+    pub(crate) fn set_state(&self, state: ServerState) -> bool {
+        let new = state.pack();
+        self.state.swap(new, Relaxed) != new
+    }
+
+    /// Whether it takes new requests.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.state().availability == Availability::Up && self.weight() > 0
+    }
+
+    /// Its share, in hundredths of the configured unit.
+    pub(crate) fn weight(&self) -> u32 {
+        self.settings.weight * u32::from(self.state().weight_percent)
+    }
+
+    /// Requests that it has now.
+    pub(crate) fn busy(&self) -> u32 {
+        self.busy.load(Relaxed)
     }
 
     pub(crate) fn take(self: &Arc<Self>) -> Lease {

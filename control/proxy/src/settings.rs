@@ -108,6 +108,8 @@ pub struct Pool {
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// How often a request is tried at another server, if that is safe.
     pub retries: u32,
+    /// How many servers have to take requests for health URIs to say that all is well.
+    pub quorum: u32,
     /// How long they may take.
     pub timeouts: ServerTimeouts,
 }

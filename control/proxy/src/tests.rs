@@ -49,6 +49,7 @@ fn pool(name: &str, servers: &[SocketAddr]) -> Pool {
         send_proxy: None,
         tls: None,
         retries: 2,
+        quorum: 1,
         timeouts: ServerTimeouts {
             connect: 2 * SOON / 10,
             response: SOON,

@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::connection;
 use crate::core::{Core, Drain, State};
+use crate::state::NodeState;
 
 /// How long nobody is accepted after that failed, as without file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -46,12 +47,13 @@ impl Worker {
         number: usize,
         state: Arc<State>,
         drain: watch::Receiver<Drain>,
+        node: watch::Receiver<NodeState>,
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (orders, inbox) = mpsc::unbounded_channel();
         let (open, seen) = watch::channel(0);
         let thread = thread::Builder::new().name(format!("proxy-{number}")).spawn(move || {
-            let core = Rc::new(Core::new(state, drain.clone()));
+            let core = Rc::new(Core::new(state, drain.clone(), node));
             let tasks = LocalSet::new();
             tasks.block_on(&runtime, run(core, inbox, drain, open));
         })?;

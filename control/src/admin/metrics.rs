@@ -38,11 +38,7 @@ const WHOLE: Duration = Duration::from_secs(30);
 const NOBODY: u32 = u32::MAX;
 
 /// Answers scrapers until the process ends.
-pub async fn serve(
-    listener: TcpListener,
-    calls: mpsc::Sender<Call>,
-    dataplane: Option<Arc<Path>>,
-) {
+pub async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>, dataplane: Option<Arc<Path>>) {
     let room = Arc::new(Semaphore::new(SCRAPERS));
     loop {
         let permit = room.clone().acquire_owned().await.expect("it is never closed");
@@ -97,12 +93,10 @@ async fn answer(
     }
     let stats = match dataplane {
         None => None,
-        Some(dataplane) => {
-            match dataplane::ask(dataplane, &api::Request::Stats, PATIENCE).await {
-                Ok(api::Reply::Stats(stats)) => Some(Arc::new(*stats)),
-                Ok(_) | Err(_) => None,
-            }
-        }
+        Some(dataplane) => match dataplane::ask(dataplane, &api::Request::Stats, PATIENCE).await {
+            Ok(api::Reply::Stats(stats)) => Some(Arc::new(*stats)),
+            Ok(_) | Err(_) => None,
+        },
     };
     match page(calls, stats).await {
         Some(body) => {

@@ -97,7 +97,11 @@ pub fn bind(path: &Path, group: Option<&str>) -> Result<UnixListener, BindError>
 }
 
 /// Answers callers until the process ends. Questions for the dataplane are passed on, if there is one.
-pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, dataplane: Option<Arc<Path>>) {
+pub async fn serve(
+    listener: UnixListener,
+    calls: mpsc::Sender<Call>,
+    dataplane: Option<Arc<Path>>,
+) {
     let room = Arc::new(Semaphore::new(CALLERS));
     let silent = Arc::new(Silent::default());
     loop {

@@ -41,7 +41,8 @@ impl Serve {
     fn set_state(&mut self, node: &str, state: Admin, uid: u32, reply: oneshot::Sender<Reply>) {
         let own = &self.site.own().name;
         if node != own {
-            let reason = format!("this is {own}: what {node} shall be is said there, or on an L4 node");
+            let reason =
+                format!("this is {own}: what {node} shall be is said there, or on an L4 node");
             let _ = reply.send(refused(reason));
             return;
         }
@@ -125,8 +126,9 @@ impl Serve {
                 } else {
                     format!("{} is in force", self.path.display())
                 }];
-                notes.extend(self.restart_needed(&site));
                 self.site = site;
+                let restart = self.restart_needed();
+                notes.extend(restart.iter().map(|what| format!("restart needed: {what}")));
                 self.forget_strangers();
                 notes.extend(self.meet_peers());
                 self.aim();
@@ -141,6 +143,25 @@ impl Serve {
                 Err(reasons)
             }
         }
+    }
+
+    /// What the file says that comes into force with the next start.
+    pub(super) fn restart_needed(&self) -> Vec<String> {
+        let own = |config: &config::Config| {
+            let name = &self.site.own().name;
+            config.l7.iter().find(|node| node.name == *name).and_then(|node| node.workers)
+        };
+        let (old, new) = (&self.started_with, &self.site.config);
+        let name = &self.site.own().name;
+        let mut needed = Vec::new();
+        if own(old) != own(new) {
+            needed.push(format!("{name}: `workers` takes a restart of palier-control"));
+        }
+        let peering = |config: &config::Config| config.site.peering.clone();
+        if self.peers.is_some() && peering(old) != peering(new) {
+            needed.push("site: `peer_port` and `pki` take a restart of palier-control".into());
+        }
+        needed
     }
 
     /// Speaks with the L4 nodes of the site file, under the certificate that is there now. Without one it

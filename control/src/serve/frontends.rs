@@ -2,16 +2,20 @@
 
 use std::net::SocketAddr;
 
+use admin::Effective;
 use config::Pool;
+use health::Admin;
 use proxy::settings::{self, Frontend, Settings};
+use proxy::{Availability, NodeState, ServerState};
 
 use super::Site;
+use super::servers::Verdict;
 
 /// The proxy's settings on this node.
 ///
 /// A frontend listens on the VIPs of its service and, for checks that do not go through the tunnel, on the
 /// node's own addresses: of several frontends with one port the first has those.
-pub fn settings(site: &Site) -> Settings {
+pub(super) fn settings(site: &Site) -> Settings {
     let config = &site.config;
     let mut taken = std::collections::BTreeSet::new();
     let mut frontends = Vec::new();
@@ -48,6 +52,32 @@ fn pool(pool: &Pool) -> settings::Pool {
         send_proxy: pool.send_proxy,
         tls: None,
         retries: pool.retries,
+        quorum: pool.quorum,
         timeouts: pool.timeouts,
+    }
+}
+
+/// A server's state, for the proxy.
+pub(super) fn server_state(verdict: &Verdict) -> ServerState {
+    ServerState {
+        availability: match verdict.state {
+            Effective::Up | Effective::Joining => Availability::Up,
+            Effective::Drain => Availability::Drain,
+            Effective::Maintenance => Availability::Maintenance,
+            Effective::Down => Availability::Down,
+        },
+        weight_percent: verdict.weight,
+    }
+}
+
+/// What health URIs say: the worst of what an operator wants and what the node's own checks say. A node
+/// that leaves drains at least.
+pub(super) fn node_state(operator: Admin, own: Effective, leaving: bool) -> NodeState {
+    let operator = if leaving { operator.max(Admin::Drain) } else { operator };
+    match (operator, own) {
+        (Admin::Maintenance, _) | (_, Effective::Maintenance) => NodeState::Maintenance,
+        (Admin::Drain, _) | (_, Effective::Drain) => NodeState::Drain,
+        (Admin::Ready, Effective::Down) => NodeState::Disabled,
+        (Admin::Ready, Effective::Up | Effective::Joining) => NodeState::Ready,
     }
 }

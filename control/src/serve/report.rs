@@ -8,7 +8,7 @@ use admin::{
 use health::Admin;
 
 use super::leave::Leaving;
-use super::{Serve, Tally, word};
+use super::{Serve, Tally, frontends, word};
 use crate::clock::{boot, millis};
 use crate::peers::Peers;
 
@@ -28,12 +28,12 @@ impl Serve {
                 loaded_ms: self.site.loaded_ms,
                 fingerprint: self.site.fingerprint.clone(),
                 refused: self.refused.clone(),
-                restart_needed: Vec::new(),
+                restart_needed: self.restart_needed(),
             },
             own: self.own_status(),
             tunnel: self.tunnel.status(),
             connections: proxy.open,
-            frontends: self.frontends(&proxy),
+            frontends: self.frontends(),
             pools: self.pools(&proxy),
             counters: self.tallies(),
         };
@@ -52,5 +52,105 @@ impl Serve {
             disabled,
             leaving: self.leaving.as_ref().map(|leaving| Leaving::word(leaving).to_owned()),
         }
+    }
+
+    fn frontends(&self) -> Vec<FrontendStatus> {
+        let settings = frontends::settings(&self.site);
+        let service = |name: &str| {
+            let found = self.site.config.frontends.iter().find(|one| one.name == name);
+            found.map_or(String::new(), |one| self.site.config.services[one.service].name.clone())
+        };
+        let frontend = |one: proxy::settings::Frontend| FrontendStatus {
+            service: service(&one.name),
+            name: one.name,
+            listen: one.listen,
+            counters: BTreeMap::new(),
+        };
+        settings.frontends.into_iter().map(frontend).collect()
+    }
+
+    fn pools(&self, proxy: &proxy::Status) -> Vec<PoolStatus> {
+        let (states, now) = (self.store.states(), boot());
+        let own = &self.site.own().name;
+        let pools = self.site.config.pools.iter().zip(&proxy.pools).enumerate();
+        pools
+            .map(|(p, (pool, known))| PoolStatus {
+                name: pool.name.clone(),
+                usable: known.usable,
+                quorum: pool.quorum,
+                counters: BTreeMap::new(),
+                servers: pool
+                    .servers
+                    .iter()
+                    .zip(&known.servers)
+                    .enumerate()
+                    .map(|(s, (server, known))| {
+                        let verdict = self.verdict((p, s), &states);
+                        let weight = server.weight * u32::from(verdict.weight);
+                        ServerStatus {
+                            name: server.name.clone(),
+                            address: Some(known.address),
+                            state: verdict.state,
+                            reason: verdict.reason,
+                            weight: weight.div_ceil(100),
+                            agent: verdict.agent,
+                            operator: word::wanted(&states, &pool.name, &server.name, own),
+                            busy: known.busy,
+                            checks: self.servers.describe((p, s), now),
+                            counters: [("requests", known.requests), ("failed", known.failed)]
+                                .map(|(name, count)| (name.to_owned(), count))
+                                .into(),
+                        }
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+
+    fn alarms(&self, status: &L7Status) -> Vec<String> {
+        let mut alarms = Vec::new();
+        for pool in status.pools.iter().filter(|pool| pool.usable < pool.quorum) {
+            let PoolStatus { name, usable, quorum, .. } = pool;
+            alarms.push(format!("pool {name}: {usable} servers take requests, {quorum} needed"));
+        }
+        alarms.extend(status.tunnel.iter().flat_map(|tunnel| tunnel.problems.iter().cloned()));
+        if let Some(Refusal { reasons, .. }) = &status.file.refused {
+            let more = reasons.len().saturating_sub(1);
+            let first = reasons.first().map_or("", String::as_str);
+            let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+            alarms.push(format!("reload refused: {first}{more}"));
+        }
+        if self.store.failing() {
+            let path = self.state_file.display();
+            alarms
+                .push(format!("{path} cannot be written: node states would not survive a restart"));
+        }
+        alarms.extend(self.mute.clone());
+        alarms.extend(self.peers.as_ref().and_then(Peers::alarm));
+        for pool in &status.pools {
+            let away = pool.servers.iter().filter(|server| server.state == Effective::Down);
+            alarms.extend(away.map(|server| {
+                format!("pool {}: {} is down: {}", pool.name, server.name, server.reason)
+            }));
+        }
+        alarms
+    }
+
+    fn tallies(&self) -> BTreeMap<String, u64> {
+        let Tally { reloads, reloads_refused, operator_changes } = self.counters;
+        let health::monitor::Counters { run, failed, panicked, discarded, late, .. } =
+            self.servers.counters();
+        let own = [
+            ("reloads", reloads),
+            ("reloads_refused", reloads_refused),
+            ("operator_changes", operator_changes),
+            ("probes", run),
+            ("probes_failed", failed),
+            ("probes_panicked", panicked),
+            ("probes_discarded", discarded),
+            ("probes_late", late),
+        ];
+        let own = own.into_iter().map(|(name, count)| (name.to_owned(), count));
+        own.chain(self.peers.iter().flat_map(Peers::counters)).collect()
     }
 }

@@ -18,7 +18,7 @@ const WHOLE: u16 = 100;
 
 /// The checks of the site in force.
 #[derive(Debug)]
-pub struct Servers {
+pub(super) struct Servers {
     monitor: Monitor,
     /// Of each pool, of each server: its probes.
     probes: Vec<Vec<Vec<Aimed>>>,
@@ -37,22 +37,22 @@ struct Aimed {
 
 /// What holds of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// The worst of what checks, its agent and operators say.
-    pub state: Effective,
+    pub(super) state: Effective,
     /// Why, if it is not up.
-    pub reason: String,
+    pub(super) reason: String,
     /// Percent of its configured weight.
-    pub weight: u16,
+    pub(super) weight: u16,
     /// Most connections, if it asked for a limit.
-    pub max_connections: Option<u32>,
+    pub(super) max_connections: Option<u32>,
     /// What it asked for itself.
-    pub agent: Admin,
+    pub(super) agent: Admin,
 }
 
 impl Servers {
     /// None yet. The other half tells when verdicts change.
-    pub fn start() -> (Self, Changes) {
+    pub(super) fn start() -> (Self, Changes) {
         let (monitor, changes) = Monitor::start(Settings::default());
         let (probes, own, places) = <_>::default();
         (Self { monitor, probes, own, places }, changes)
@@ -60,7 +60,7 @@ impl Servers {
 
     /// Asks what these say, from now on; servers whose address is not known are not asked. What is known
     /// already of the same probes stays.
-    pub fn aim(
+    pub(super) fn aim(
         &mut self,
         pools: &[Pool],
         own: &L7,
@@ -70,11 +70,8 @@ impl Servers {
         let mut counts = Vec::new();
         for (p, pool) in pools.iter().enumerate() {
             let preamble = preamble(pool);
-            let checks: Vec<_> = pool
-                .checks
-                .iter()
-                .map(|one| (Arc::new(one.check.clone()), one.port))
-                .collect();
+            let checks: Vec<_> =
+                pool.checks.iter().map(|one| (Arc::new(one.check.clone()), one.port)).collect();
             let mut of_pool = Vec::new();
             for (s, server) in pool.servers.iter().enumerate() {
                 let before = wanted.len();
@@ -126,24 +123,24 @@ impl Servers {
     }
 
     /// The servers of which these probes tell.
-    pub fn told_of(&self, ids: &[ProbeId]) -> BTreeSet<(usize, usize)> {
+    pub(super) fn told_of(&self, ids: &[ProbeId]) -> BTreeSet<(usize, usize)> {
         ids.iter().filter_map(|id| self.places.get(id)).flatten().copied().collect()
     }
 
     /// Every server.
-    pub fn all(&self) -> BTreeSet<(usize, usize)> {
+    pub(super) fn all(&self) -> BTreeSet<(usize, usize)> {
         let pools = self.probes.iter().enumerate();
         pools.flat_map(|(p, servers)| (0..servers.len()).map(move |s| (p, s))).collect()
     }
 
     /// What holds of a server of which an operator wants this.
-    pub fn verdict(&self, place: (usize, usize), operator: Admin, reachable: bool) -> Verdict {
+    pub(super) fn verdict(&self, place: (usize, usize), operator: Admin, reachable: bool) -> Verdict {
         let standings = self.standings(&self.probes[place.0][place.1]);
         judge(&standings, operator, reachable)
     }
 
     /// What the node's own checks say against it: the worst, and each in words.
-    pub fn of_own(&self) -> (Effective, Vec<String>) {
+    pub(super) fn of_own(&self) -> (Effective, Vec<String>) {
         let mut worst = Effective::Up;
         let mut words = Vec::new();
         for aimed in &self.own {
@@ -158,7 +155,7 @@ impl Servers {
     }
 
     /// Each check of a server, for a status.
-    pub fn describe(&self, place: (usize, usize), now: Duration) -> Vec<CheckStatus> {
+    pub(super) fn describe(&self, place: (usize, usize), now: Duration) -> Vec<CheckStatus> {
         let standings = self.standings(&self.probes[place.0][place.1]);
         let check = |(probe, standing): (&Probe, Standing)| CheckStatus {
             check: describe(probe),
@@ -171,7 +168,7 @@ impl Servers {
     }
 
     /// What the monitor counts.
-    pub fn counters(&self) -> Counters {
+    pub(super) fn counters(&self) -> Counters {
         self.monitor.counters()
     }
 

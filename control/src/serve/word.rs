@@ -25,7 +25,7 @@ pub fn words<'a>(config: &'a Config, node: Option<&'a str>) -> impl Iterator<Ite
 }
 
 /// What operators want of a server on this node: the worse of what was said of it here and everywhere.
-pub fn wanted(states: &States, pool: &str, server: &str, node: &str) -> Admin {
+pub(super) fn wanted(states: &States, pool: &str, server: &str, node: &str) -> Admin {
     let said = |subject: String| states.get(&subject).map_or(Admin::Ready, |entry| entry.state);
     said(word(pool, server, None)).max(said(word(pool, server, Some(node))))
 }

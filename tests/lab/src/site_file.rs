@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::address::{self, TUNNEL_SOURCES, VIP, VIP6};
+use crate::backend::{AGENT_PORT, PLAIN_PORT, PROXIED_PORT};
 use crate::bird::{ROUTER_AS, SITE_AS};
 use crate::builder::{Bfd, Bgp, Builder};
 use crate::server::{ECHO_PORT, HTTP_PORT};
@@ -130,10 +132,11 @@ impl SiteFile {
                  addresses = [\"{v4}\", \"{v6}\"]\ninterfaces = [\"eth0\"]"
             )?;
         }
-        for (name, protocol, port, check) in [
-            ("web", "tcp", HTTP_PORT, "check.http = { path = \"/healthcheck\" }"),
-            ("echo", "udp", ECHO_PORT, "check.udp = { payload = \"70\", expect = \"6c\" }"),
-        ] {
+        let web = ("web", "tcp", HTTP_PORT, "check.http = { path = \"/healthcheck\" }");
+        let echo = ("echo", "udp", ECHO_PORT, "check.udp = { payload = \"70\", expect = \"6c\" }");
+        // Nothing of a proxy answers datagrams.
+        let services = if self.servers == 0 { vec![web, echo] } else { vec![web] };
+        for (name, protocol, port, check) in services {
             writeln!(
                 out,
                 "\n[[service]]\nname = \"{name}\"\nvips = [\"{VIP}\", \"{VIP6}\"]\n\
@@ -141,7 +144,41 @@ impl SiteFile {
                  check.fast_interval = \"200ms\"\ncheck.timeout = \"400ms\""
             )?;
         }
-        Ok(())
+        self.write_proxy(out)
+    }
+
+    /// Where requests go, if the L7 nodes are proxies.
+    fn write_proxy(&self, out: &mut String) -> std::fmt::Result {
+        if self.servers == 0 {
+            return Ok(());
+        }
+        let servers = |ipv6: usize, port: u16| {
+            let each = (1..=self.servers).map(|number| {
+                let at = SocketAddr::new(address::server(number).both()[ipv6], port);
+                format!("{{ name = \"server-{number}\", address = \"{at}\" }}")
+            });
+            each.collect::<Vec<_>>().join(", ")
+        };
+        let pace = "check.interval = \"500ms\"\ncheck.fast_interval = \"200ms\"\ncheck.timeout = \"400ms\"";
+        writeln!(
+            out,
+            "\n[[pool]]\nname = \"nginx\"\nsend_proxy = \"v2\"\nservers = [{}]\n\
+             check.http = {{ path = \"/healthcheck\" }}\ncheck.agent = {{ port = {AGENT_PORT} }}\n{pace}",
+            servers(1, PROXIED_PORT)
+        )?;
+        writeln!(
+            out,
+            "\n[[pool]]\nname = \"plain\"\nservers = [{}]\n\
+             check.http = {{ path = \"/healthcheck\" }}\n{pace}",
+            servers(0, PLAIN_PORT)
+        )?;
+        writeln!(
+            out,
+            "\n[[frontend]]\nname = \"web\"\nservice = \"web\"\npool = \"nginx\"\n\
+             health_uri = \"/healthcheck\"\n\
+             [[frontend.route]]\npath_prefix = \"/bytes\"\npool = \"plain\"\n\
+             [[frontend.route]]\npath_prefix = \"/slow\"\npool = \"plain\""
+        )
     }
 }
 

@@ -6,6 +6,9 @@ use std::thread;
 
 use super::server::ok;
 use super::*;
+use crate::{Availability, ServerState};
+
+const DOWN: ServerState = ServerState { availability: Availability::Down, weight_percent: 100 };
 
 #[test]
 fn requests_of_a_connection_go_by_kept_connections_and_say_who_asks() {
@@ -38,15 +41,15 @@ fn servers_take_turns_and_those_that_are_unusable_get_nothing_new() {
         all
     };
     assert_eq!(seen(9), ["a", "b", "c"]);
-    proxy.set_usable("p", "p-1", false);
+    proxy.set_server("p", "p-1", DOWN);
     assert_eq!(seen(9), ["a", "c"]);
     for server in ["p-0", "p-2"] {
-        proxy.set_usable("p", server, false);
+        proxy.set_server("p", server, DOWN);
     }
     let response = client.get("/");
     assert_eq!(response.status, 503);
     assert_eq!(client.get("/healthcheck").status, 503);
-    proxy.set_usable("p", "p-1", true);
+    proxy.set_server("p", "p-1", ServerState::default());
     assert_eq!((client.get("/healthcheck").status, client.get("/").text()), (200, "b".to_owned()));
 }
 
@@ -58,7 +61,7 @@ fn backups_serve_while_nobody_else_does() {
     let (proxy, address) = start(frontend(), vec![pool]);
     let mut client = Client::connect(address);
     assert!((0..4).all(|_| client.get("/").text() == "a"));
-    proxy.set_usable("p", "p-0", false);
+    proxy.set_server("p", "p-0", DOWN);
     assert!((0..4).all(|_| client.get("/").text() == "backup"));
 }
 

@@ -5,6 +5,10 @@ use std::fmt::{Display, Write as _};
 use admin::{SessionStatus, Status};
 use api::Stats;
 
+mod l7;
+
+pub(super) use self::l7::render as render_l7;
+
 /// The page.
 pub(super) fn render(status: &Status, stats: Option<&Stats>) -> String {
     let mut page = Page(String::new());
