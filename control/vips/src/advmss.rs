@@ -1,6 +1,6 @@
 //! Which routes get which MSS, and that they have it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::link::Link;
 use crate::netlink::Netlink;
@@ -85,11 +85,7 @@ impl Host {
         let routes = listed("routes", route::through_gateways(netlink))?;
         let mut changes = self.memory.changes();
         // A route that is gone, or that another has given an advmss, is ours no more.
-        let ours: BTreeMap<Key, u32> = routes
-            .iter()
-            .filter_map(|route| Some((route.key, route.advmss()?)))
-            .filter(|(key, mss)| changes.routes.get(key) == Some(mss))
-            .collect();
+        let ours = ours(&routes, &changes.routes);
         let steps: Vec<(&Route, Step)> = routes
             .iter()
             .map(|route| {
@@ -135,6 +131,21 @@ impl Host {
         }
         self.memory.write(&changes)
     }
+}
+
+/// The routes whose advmss is from us: remembered, or copied by the kernel from one that is.
+fn ours(routes: &[Route], remembered: &BTreeMap<Key, u32>) -> BTreeMap<Key, u32> {
+    let is_remembered =
+        |route: &&Route| route.advmss().is_some_and(|mss| remembered.get(&route.key) == Some(&mss));
+    let shared: BTreeSet<(u32, u32)> =
+        routes.iter().filter(is_remembered).filter_map(Route::shared).collect();
+    routes
+        .iter()
+        .filter(|route| {
+            is_remembered(route) || route.shared().is_some_and(|both| shared.contains(&both))
+        })
+        .filter_map(|route| Some((route.key, route.advmss()?)))
+        .collect()
 }
 
 /// Takes note of a change that was made, or tells why it was not.

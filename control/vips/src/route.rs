@@ -49,6 +49,12 @@ impl Route {
         })
     }
 
+    /// The nexthop object that it is by, and its MSS. The kernel gives both to routes added later
+    /// by the same object.
+    pub(crate) fn shared(&self) -> Option<(u32, u32)> {
+        Some((object(&self.message)?, self.advmss()?))
+    }
+
     /// The least and greatest MSS that its interfaces' MTUs give, where none is set.
     pub(crate) fn natural(&self, links: &BTreeMap<u32, Link>) -> Option<(u32, u32)> {
         let mtu = self.metrics().find_map(|metric| match metric {
@@ -197,6 +203,13 @@ fn interfaces(message: &RouteMessage) -> impl Iterator<Item = u32> {
     own.chain(next_hops(message).map(|hop| hop.interface_index))
 }
 
+fn object(message: &RouteMessage) -> Option<u32> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::NhId(id) => Some(*id),
+        _ => None,
+    })
+}
+
 fn metrics_of(attribute: &RouteAttribute) -> Option<&Vec<RouteMetric>> {
     match attribute {
         RouteAttribute::Metrics(metrics) => Some(metrics),
@@ -216,7 +229,12 @@ fn changed(route: &RouteMessage, mss: Option<u32>) -> RouteMessage {
     metrics.retain(|metric| !matches!(metric, RouteMetric::Advmss(_)));
     metrics.extend(mss.map(RouteMetric::Advmss));
 
-    let has_object = route.attributes.iter().any(|a| matches!(a, RouteAttribute::NhId(_)));
+    let has_object = object(route).is_some();
+    if has_object && metrics.is_empty() {
+        // Asked for no metrics at all, the kernel takes any route's of the same nexthop object,
+        // so it would keep what there is. Zero is none.
+        metrics.push(RouteMetric::Advmss(0));
+    }
     message.attributes.retain_mut(|attribute| match attribute {
         RouteAttribute::Metrics(_) | RouteAttribute::CacheInfo(_) => false,
         // Listed for those who do not know nexthop objects; next to one, refused.

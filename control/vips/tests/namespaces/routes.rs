@@ -93,7 +93,12 @@ fn routes_by_nexthop_objects_keep_them() {
     let after = node.routes();
     assert!(after.contains("default nhid 10 proto bgp"), "{after}");
     assert_eq!(after.matches("advmss").count(), 2, "{after}");
+    // The kernel copies the advmss to the next route by the object.
+    node.ip("route add 198.51.100.0/24 nhid 10 proto bgp");
+    assert_eq!(node.routes().matches("advmss").count(), 3);
     node.leave();
+    assert!(!node.routes().contains("advmss"), "{}", node.routes());
+    node.ip("route delete 198.51.100.0/24");
     assert_eq!(lines(&node.routes()), before);
 }
 
