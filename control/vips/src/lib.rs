@@ -118,7 +118,7 @@ impl Host {
     /// Makes it so: VIPs, ARP settings, routes; VIPs that are not wanted any more go last.
     ///
     /// # Errors
-    /// See [`Error`]. What the kernel refuses is in the report instead.
+    /// See [`enum@Error`]. What the kernel refuses is in the report instead.
     pub fn set(&mut self, wanted: &Wanted) -> Result<Report, Error> {
         let mut netlink = open()?;
         let links = listed("interfaces", link::all(&mut netlink))?;
@@ -139,7 +139,7 @@ impl Host {
     /// Undoes all that was done: routes, ARP settings, and VIPs last.
     ///
     /// # Errors
-    /// See [`Error`]. What the kernel refuses is in the report instead, and is tried again by the
+    /// See [`enum@Error`]. What the kernel refuses is in the report instead, and is tried again by the
     /// next call.
     pub fn leave(&mut self) -> Result<Report, Error> {
         let mut netlink = open()?;

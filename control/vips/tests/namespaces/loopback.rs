@@ -3,9 +3,9 @@
 use std::fs;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 
-use vips::{Error, Host};
+use vips::{Error, Host, Wanted};
 
-use crate::node::{Node, vips};
+use crate::node::{Node, tunnel, vips};
 
 const OWN: [&str; 2] = ["127.0.0.1/8", "::1/128"];
 const VIPS: [&str; 2] = ["203.0.113.10", "2001:db8:ff::10"];
@@ -132,15 +132,27 @@ fn what_is_refused_is_reported_and_the_rest_is_done() {
     assert!(report.problems[0].starts_with("lo is down"), "{report:?}");
 }
 
+/// Each step by itself, with those before it done already.
 #[test]
 fn without_its_memory_nothing_is_changed() {
     let Some(node) = Node::new() else { return };
-    let gone = node.state().join("gone");
-    fs::create_dir(&gone).unwrap();
-    let mut host = Host::new(&gone).unwrap();
-    fs::remove_dir(&gone).unwrap();
-    let error = node.enter(|| host.set(&vips(&VIPS)).unwrap_err());
-    assert!(matches!(error, Error::Memory { .. }), "{error}");
-    assert_eq!(lo(&node), with(&[]));
+    let refused = |wanted: &Wanted| {
+        let gone = node.state().join("gone");
+        fs::create_dir(&gone).unwrap();
+        let mut host = Host::new(&gone).unwrap();
+        fs::remove_dir(&gone).unwrap();
+        let error = node.enter(|| host.set(wanted).unwrap_err());
+        assert!(matches!(error, Error::Memory { .. }), "{error}");
+    };
+    refused(&vips(&VIPS));
     assert_eq!([node.sysctl(IGNORE), node.sysctl(ANNOUNCE)], ["0", "0"]);
+
+    node.set_sysctl(IGNORE, "1");
+    node.set_sysctl(ANNOUNCE, "2");
+    refused(&vips(&VIPS));
+    assert_eq!(lo(&node), with(&[]));
+
+    node.ip("route add default via 192.0.1.1");
+    refused(&tunnel(40));
+    assert!(!node.routes().contains("advmss"));
 }
