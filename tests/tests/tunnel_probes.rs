@@ -40,9 +40,9 @@ fn a_removed_decapsulator_or_vip_is_noticed_though_the_node_itself_is_well() {
         assert_eq!(direct(l4, "l7-1"), Effective::Up, "{what}");
         assert_eq!(l4.states_of("l7-2"), [Effective::Up; 2], "{what}");
     };
-    lab.l7(1).stop_decap();
+    assert!(lab.l7(1).stop_control().success());
     states("its tunnels end nowhere", [Effective::Down; 2]);
-    lab.l7(1).start_decap();
+    lab.l7(1).start_control().unwrap();
     states("its tunnels end there again", [Effective::Up; 2]);
     lab.l7(1).remove_vip(VIPS[0]);
     states("it has lost a VIP", [Effective::Down, Effective::Up]);

@@ -1,6 +1,8 @@
 //! What is attached to the interface, and what is left of it.
 
 use std::mem;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use decap::{Decap, Error, Hook, Settings};
 use libbpf_rs::query::{LinkInfoIter, LinkTypeInfo};
@@ -151,4 +153,25 @@ fn an_interface_without_ethernet_is_refused() {
     let settings = Settings { interface: "client".into(), ..settings(&network, Hook::Tcx) };
     let error = network.l4.enter(|| Decap::attach(&settings).unwrap_err());
     assert_eq!(error.to_string(), "client is not an Ethernet interface");
+}
+
+/// As root it runs itself again as somebody else.
+#[test]
+fn without_permission_the_reason_is_said_and_what_to_do_instead() {
+    const NOBODY: u32 = 65534;
+    const SELF: &str = "attachment::without_permission_the_reason_is_said_and_what_to_do_instead";
+    if nix::unistd::geteuid().is_root() {
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let output = again.args(["--exact", SELF]).uid(NOBODY).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let settings =
+        Settings { interface: "lo".into(), hook: None, pin: None, rules: decap::Rules::default() };
+    let error = Decap::attach(&settings).unwrap_err();
+    assert!(matches!(error, Error::NotPermitted(_)), "{error:?}");
+    let said = error.sentence();
+    assert!(said.starts_with("eBPF needs root, or CAP_BPF and CAP_NET_ADMIN: "), "{said}");
+    assert!(said.ends_with(decap::STOCK_RECIPE), "{said}");
 }

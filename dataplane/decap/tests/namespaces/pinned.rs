@@ -8,7 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use decap::{Counter, Decap, Error, Hook, Settings, pin_folder, pin_name};
-use nix::mount::{MntFlags, umount2};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use crate::attachment::{has_qdisc, present};
 use crate::encapsulator::Encapsulator;
@@ -259,4 +261,32 @@ fn a_folder_below_a_bpffs_is_made_there() {
     assert!(below.is_dir());
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     assert_eq!(mounts.matches(folder.0.path().to_str().unwrap()).count(), 1, "{mounts}");
+}
+
+/// On a mount namespace of its own.
+#[test]
+fn a_folder_below_the_usual_place_gets_a_bpffs_there() {
+    if Network::new().is_none() {
+        return;
+    }
+    thread::spawn(|| {
+        let (usual, none) = (Path::new("/sys/fs/bpf"), None::<&str>);
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+        while is_bpffs(usual) {
+            umount2(usual, MntFlags::MNT_DETACH).unwrap();
+        }
+        let folder = usual.join("palier");
+        pin_folder(&folder).unwrap();
+        assert!(is_bpffs(usual) && folder.is_dir());
+        // Another one finds it there.
+        pin_folder(&usual.join("other")).unwrap();
+        assert!(folder.is_dir());
+    })
+    .join()
+    .unwrap();
+}
+
+fn is_bpffs(path: &Path) -> bool {
+    statfs(path).unwrap().filesystem_type() == BPF_FS_MAGIC
 }
