@@ -8,7 +8,9 @@ use system_tests::URLS;
 fn requests_reach_nginx_through_all_tiers_and_it_knows_the_client() {
     let lab = Lab::new().l4(1).l7(2).servers(2).bgp().start();
     let client = lab.client().addresses();
-    for (url, own) in URLS.iter().zip(client.both()) {
+    let secure = URLS.map(|url| url.replace("http://", "https://"));
+    let urls = URLS.iter().copied().chain(secure.iter().map(String::as_str));
+    for (url, own) in urls.zip(client.both().into_iter().cycle()) {
         for n in 0..8 {
             let path = format!("{url}whoami?{n}");
             let response = lab.client().get(&path).expect("it is answered");

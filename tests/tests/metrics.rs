@@ -154,7 +154,10 @@ fn what_is_wrong_at_the_start_is_told_at_once_and_in_full() {
     for (flags, told) in [
         (["--site", &site, "--no-such-flag", "1"], "--no-such-flag"),
         (["--site", &site, "--role", "l9"], "l9"),
-        (["--site", &site, "--node", "l4-7"], "no [[l4]] is named `l4-7` (there are: l4-1)"),
+        (
+            ["--site", &site, "--node", "l4-7"],
+            "no [[l4]] or [[l7]] is named `l4-7` (there are: l4-1, l7-1",
+        ),
         (["--site", "/nonexistent.toml", "--node", "l4-1"], "/nonexistent.toml"),
     ] {
         let program = lab::find("palier-control").unwrap();

@@ -6,7 +6,7 @@ mod host;
 mod http;
 mod stream;
 mod timing;
-mod tls;
+pub(crate) mod tls;
 mod udp;
 
 use health::{Check, Kind};
@@ -180,7 +180,9 @@ impl Port {
                 options.problem("`port` is missing: `ports = \"any\"` names none to check");
                 None
             }
-            (None, DefaultPort::Missing | DefaultPort::Untold | DefaultPort::OfServer, _) => Some(0),
+            (None, DefaultPort::Missing | DefaultPort::Untold | DefaultPort::OfServer, _) => {
+                Some(0)
+            }
         }
     }
 }

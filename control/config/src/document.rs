@@ -85,9 +85,8 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
     });
     let pools = entries(&mut root, "pool", pool::read);
     let all = frontend::Everything { services: &services, pools: &pools };
-    let frontends = entries(&mut root, "frontend", |table, position| {
-        frontend::read(table, position, &all)
-    });
+    let frontends =
+        entries(&mut root, "frontend", |table, position| frontend::read(table, position, &all));
     frontend::check(&frontends, &all, |name, text| findings.add(&name.place, text));
     root.refuse(&LATER, "this release has no such tier: leave it out");
     root.finish();

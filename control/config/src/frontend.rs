@@ -14,6 +14,7 @@ use crate::service;
 use crate::settings::Frontend;
 use crate::suggest;
 use crate::table::Table;
+use crate::tls;
 use crate::value::{Value, quoted};
 
 /// No deadline of a client is shorter.
@@ -41,16 +42,13 @@ impl Everything<'_> {
 }
 
 /// The place of what has this name.
-fn named<'a>(
-    value: &Value<'_>,
-    kind: &str,
-    names: impl Iterator<Item = &'a str>,
-) -> Option<usize> {
+fn named<'a>(value: &Value<'_>, kind: &str, names: impl Iterator<Item = &'a str>) -> Option<usize> {
     let names: Vec<_> = names.collect();
     let expected = format!("the name of a {kind}");
     let text = value.text(&expected)?;
     names.iter().position(|name| *name == text).or_else(|| {
-        let meant = suggest::nearest(text, &names).map(|name| format!(" (did you mean \"{name}\"?)"));
+        let meant =
+            suggest::nearest(text, &names).map(|name| format!(" (did you mean \"{name}\"?)"));
         value.is_not(format!("{expected}{}", meant.unwrap_or_default()))
     })
 }
@@ -60,13 +58,16 @@ pub(crate) fn read(table: Table<'_>, position: usize, all: &Everything<'_>) -> E
     let (mut table, name) = name::entry(table, "frontend", position);
     let service = table.required("service", |value| service(value, all));
     let ports = ports(&mut table, service.map(|place| &all.services[place]));
-    let is_tcp = table
-        .or("mode", false, |value| value.choice(&[("http", false), ("tcp", true)]));
+    let tls = table.optional("tls", |value| tls::of_clients(value, &ports));
+    let (tls_ports, tls) = tls.unzip();
+    let is_tcp = table.or("mode", false, |value| value.choice(&[("http", false), ("tcp", true)]));
     let mode = if is_tcp { tcp(&mut table, all) } else { http(&mut table, all) };
     let frontend = Frontend {
         name: name.value.clone(),
         service: service.unwrap_or(0),
         ports,
+        tls_ports: tls_ports.unwrap_or_default(),
+        tls,
         accept_proxy: table.or("accept_proxy", vec![], |value| value.set(Value::prefix)),
         mode,
         timeouts: table.optional("timeouts", timeouts).unwrap_or_default(),
@@ -109,7 +110,9 @@ fn ports(table: &mut Table<'_>, service: Option<&service::Entry>) -> Vec<u16> {
         }
         (None, Some(Ports::List(ports))) => ports.clone(),
         (None, Some(Ports::Range(..) | Ports::Any)) => {
-            table.problem("the service takes a range of ports: say by `ports` which of them are for this");
+            table.problem(
+                "the service takes a range of ports: say by `ports` which of them are for this",
+            );
             Vec::new()
         }
         (None, None) => Vec::new(),
@@ -208,7 +211,8 @@ fn hosts(value: &Value<'_>) -> Option<Vec<String>> {
     let read = |value: &Value<'_>| {
         value.text_that(EXPECTED, |text| {
             let bare = text.strip_prefix("*.").unwrap_or(text);
-            let good = |c: char| c.is_ascii_graphic() && !c.is_ascii_uppercase() && !"*/@\\[]".contains(c);
+            let good =
+                |c: char| c.is_ascii_graphic() && !c.is_ascii_uppercase() && !"*/@\\[]".contains(c);
             !bare.is_empty() && bare.chars().all(good)
         })
     };
@@ -239,7 +243,8 @@ fn some_or_one(
 
 fn path(value: &Value<'_>) -> Option<String> {
     value.text_that("a path that begins with `/`, without query or blanks", |text| {
-        text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#')
+        text.starts_with('/')
+            && text.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#')
     })
 }
 
@@ -258,7 +263,11 @@ fn timeouts(value: &Value<'_>) -> Option<ClientTimeouts> {
 }
 
 /// Tells of addresses and ports that two frontends would listen on, and of names that are there twice.
-pub(crate) fn check(entries: &[Entry], all: &Everything<'_>, tell: impl Fn(&Placed<String>, String)) {
+pub(crate) fn check(
+    entries: &[Entry],
+    all: &Everything<'_>,
+    tell: impl Fn(&Placed<String>, String),
+) {
     let mut names = BTreeMap::new();
     let mut taken = BTreeMap::new();
     for Entry { name, frontend } in entries {
@@ -269,7 +278,8 @@ pub(crate) fn check(entries: &[Entry], all: &Everything<'_>, tell: impl Fn(&Plac
         for vip in &service.service.vips {
             for &port in &frontend.ports {
                 if let Some(other) = taken.insert((*vip, port), &name.value) {
-                    let text = format!("frontend {} listens on port {port} of {vip}", quoted(other));
+                    let text =
+                        format!("frontend {} listens on port {port} of {vip}", quoted(other));
                     tell(name, text);
                 }
             }

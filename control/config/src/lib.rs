@@ -35,6 +35,7 @@ mod settings;
 mod site;
 mod suggest;
 mod table;
+mod tls;
 mod value;
 mod whole;
 mod wildcard;
@@ -46,4 +47,8 @@ pub use file::{ReadError, SiteFile};
 pub use nics::dataplane_flags;
 pub use problem::{Problem, Problems};
 pub use secret::{HostSecrets, SecretError, Secrets};
-pub use settings::{Announcement, Bfd, Bgp, Config, Frontend, Hook, L4, L7, Member, Nics, Password, Peer, Peering, Pool, PoolCheck, QuorumLoss, Reload, Router, Service, ServiceCheck, Session, Site, Times, Tunnel};
+pub use settings::{
+    Announcement, Bfd, Bgp, Config, Frontend, Hook, L4, L7, Member, Nics, Password, Peer, Peering,
+    Pool, PoolCheck, QuorumLoss, Reload, Router, Service, ServiceCheck, Session, Site, Times,
+    Tunnel,
+};

@@ -14,6 +14,7 @@ use crate::name;
 use crate::place::Placed;
 use crate::settings::Pool;
 use crate::table::Table;
+use crate::tls;
 use crate::value::Value;
 
 /// Highest weight of a server (HAProxy's).
@@ -49,6 +50,7 @@ pub(crate) fn read(table: Table<'_>, position: usize) -> Entry {
         send_proxy: table.optional("send_proxy", |value| {
             value.choice(&[("v1", Version::V1), ("v2", Version::V2)])
         }),
+        tls: table.optional("tls", tls::of_servers),
         retries: table.or("retries", 2, |value| value.number(0..=MAX_RETRIES)),
         quorum,
         timeouts: table.optional("timeouts", timeouts).unwrap_or_default(),

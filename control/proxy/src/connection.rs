@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::core::Core;
+use crate::core::{Core, Door};
 use crate::http::Client;
 use crate::pool::Pool;
 use crate::proxy_protocol::{self, Header};
@@ -23,12 +23,13 @@ use crate::upstream::{self, Ends, Secured, Stream};
 /// Serves it.
 pub(crate) async fn serve(
     core: Rc<Core>,
-    frontend: Arc<Frontend>,
+    door: Door,
     listening: SocketAddr,
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let place = Place { core, frontend, listening };
+    let Door { frontend, tls } = door;
+    let place = Place { core, frontend, tls, listening };
     let Place { core, frontend, .. } = &place;
     let _open = core.opened();
     // Answers are written as a whole.
@@ -37,7 +38,7 @@ pub(crate) async fn serve(
     let ends = Ends { client: canonical(peer), local: canonical(local) };
     // A connection on which nothing has come costs next to nothing. In TCP mode the server may be the
     // one who speaks first.
-    let speaks_first = matches!(frontend.mode, Mode::Http(_)) || frontend.tls.is_some();
+    let speaks_first = matches!(frontend.mode, Mode::Http(_)) || place.tls.is_some();
     if speaks_first
         && !matches!(timeout(frontend.timeouts.idle, stream.readable()).await, Ok(Ok(())))
     {
@@ -90,13 +91,15 @@ async fn introduce(mut stream: TcpStream, ends: Ends) -> io::Result<(impl Stream
 struct Place {
     core: Rc<Core>,
     frontend: Arc<Frontend>,
+    /// Where TLS is spoken.
+    tls: Option<Arc<rustls::ServerConfig>>,
     listening: SocketAddr,
 }
 
 impl Place {
-    /// TLS, if the frontend has it.
+    /// TLS, where it is spoken.
     async fn secure<S: Stream + 'static>(self, stream: S, ends: Ends) {
-        let Some(config) = self.frontend.tls.clone() else {
+        let Some(config) = self.tls.clone() else {
             return self.converse(stream, ends, None).await;
         };
         let limit = self.frontend.timeouts.handshake;
@@ -115,7 +118,7 @@ impl Place {
     }
 
     async fn converse<S: Stream + 'static>(self, stream: S, ends: Ends, tls: Option<Secured>) {
-        let Self { core, frontend, listening } = self;
+        let Self { core, frontend, listening, .. } = self;
         match frontend.mode {
             Mode::Http(_) => {
                 Client::new(core, frontend, listening, ends, tls).serve(stream).await;

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 
 use crate::balance::{Balance, Candidate};
 use crate::pool::Pool;
-use crate::settings::{Frontend, Settings};
+use crate::settings::{Frontend, Mode, Settings};
 use crate::state::NodeState;
+use crate::tls;
 use crate::upstream::Kept;
 
 /// How far this node has come with going away. Each step begins where nobody is left whom it would hurt.
@@ -30,34 +31,53 @@ pub enum Drain {
     Leaving,
 }
 
+/// What is behind an address.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    pub(crate) frontend: Arc<Frontend>,
+    /// Where TLS is spoken.
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+}
+
 /// The settings in force, with what is known of the servers.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) pools: Vec<Arc<Pool>>,
-    frontends: HashMap<SocketAddr, Arc<Frontend>>,
+    doors: HashMap<SocketAddr, Door>,
     hash_key: [u8; 16],
 }
 
 impl State {
     /// These settings. Servers that were there before go on as they are.
-    pub(crate) fn new(settings: &Settings, before: &[Arc<Pool>]) -> Self {
-        let mut frontends = HashMap::new();
+    ///
+    /// # Errors
+    /// A certificate or a key cannot be used.
+    pub(crate) fn new(settings: &Settings, before: &[Arc<Pool>]) -> Result<Self, tls::Error> {
+        let mut doors = HashMap::new();
         for frontend in &settings.frontends {
+            let speaks_http = matches!(frontend.mode, Mode::Http(_));
+            let tls = match &frontend.tls {
+                Some(tls) => Some(tls::server(tls, settings.tickets.as_ref(), speaks_http)?),
+                None => None,
+            };
             let shared = Arc::new(frontend.clone());
-            frontends.extend(frontend.listen.iter().map(|&address| (address, shared.clone())));
+            doors.extend(frontend.listen.iter().map(|at| {
+                let tls = tls.clone().filter(|_| at.tls);
+                (at.address, Door { frontend: shared.clone(), tls })
+            }));
         }
-        let pools = Pool::all(&settings.pools, before);
-        Self { pools, frontends, hash_key: settings.hash_key }
+        let pools = Pool::all(&settings.pools, before)?;
+        Ok(Self { pools, doors, hash_key: settings.hash_key })
     }
 
     /// Where clients come.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.frontends.keys().copied()
+        self.doors.keys().copied()
     }
 
-    /// Whose clients come to an address.
-    pub(crate) fn frontend(&self, address: SocketAddr) -> Option<&Arc<Frontend>> {
-        self.frontends.get(&address)
+    /// What is behind an address.
+    pub(crate) fn door(&self, address: SocketAddr) -> Option<&Door> {
+        self.doors.get(&address)
     }
 }
 

@@ -21,8 +21,8 @@ use self::attempt::Attempt;
 pub(crate) use self::body::{Answer, Outgoing};
 use self::route::Asked;
 use crate::core::{Core, State};
-use crate::state::NodeState;
 use crate::settings::{Action, Frontend, Http, Mode};
+use crate::state::NodeState;
 use crate::stream::{Guarded, Phase, Stage};
 use crate::upstream::{Ends, Kept, Secured, Stream};
 
@@ -107,7 +107,8 @@ impl Client {
     async fn decide(&self, mut request: Request<Incoming>) -> Result<Response<Answer>, Refusal> {
         // The settings of this moment, which may be others than when the client came.
         let state = self.core.state();
-        let frontend = state.frontend(self.listening).unwrap_or(&self.frontend);
+        let door = state.door(self.listening);
+        let frontend = door.map_or(&self.frontend, |door| &door.frontend);
         let Mode::Http(http) = &frontend.mode else { return Err(Refusal::NOWHERE) };
         let host = host(&mut request)?;
         let path = request.uri().path();

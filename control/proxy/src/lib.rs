@@ -18,6 +18,7 @@ pub mod proxy_protocol;
 pub mod settings;
 mod state;
 mod stream;
+pub mod tls;
 mod tunnel;
 mod upstream;
 mod worker;
@@ -33,11 +34,9 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use crate::core::Drain;
-pub use crate::state::{
-    Availability, NodeState, PoolStatus, ServerState, ServerStatus, Status,
-};
 use crate::core::State;
 use crate::settings::Settings;
+pub use crate::state::{Availability, NodeState, PoolStatus, ServerState, ServerStatus, Status};
 use crate::worker::{Order, Worker};
 
 /// Why settings are not in force.
@@ -51,6 +50,9 @@ pub enum Refused {
         /// Why.
         source: io::Error,
     },
+    /// A certificate or a key cannot be used.
+    #[error("{0}")]
+    Tls(#[from] tls::Error),
     /// There can be no thread, or no runtime.
     #[error("no thread for the proxy: {0}")]
     Thread(io::Error),
@@ -72,7 +74,7 @@ impl Proxy {
     /// # Errors
     /// See [`Refused`]; nothing is left.
     pub fn start(workers: NonZeroUsize, settings: &Settings) -> Result<Self, Refused> {
-        let state = Arc::new(State::new(&Settings::default(), &[]));
+        let state = Arc::new(State::new(&Settings::default(), &[])?);
         let (drain, drained) = watch::channel(Drain::None);
         let (node, told) = watch::channel(NodeState::Ready);
         let workers = (0..workers.get())
@@ -84,13 +86,13 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Serves by these settings from now on. Connections go on, servers that stay keep what is known of
+    /// Serves by these settings from now on; certificates are read anew. Connections go on, servers that stay keep what is known of
     /// them, and addresses that stay are listened on all the while.
     ///
     /// # Errors
     /// See [`Refused`]; what was in force stays.
     pub fn set(&mut self, settings: &Settings) -> Result<(), Refused> {
-        let state = Arc::new(State::new(settings, &self.state.pools));
+        let state = Arc::new(State::new(settings, &self.state.pools)?);
         let wanted: BTreeSet<SocketAddr> = state.addresses().collect();
         let mut new: Vec<Vec<_>> = self.workers.iter().map(|_| Vec::new()).collect();
         for &address in wanted.difference(&self.listening) {
@@ -137,10 +139,7 @@ impl Proxy {
             usable: u32::try_from(pool.usable()).unwrap_or(u32::MAX),
             servers: pool.servers.iter().map(server).collect(),
         };
-        Status {
-            open: self.open() as u64,
-            pools: self.state.pools.iter().map(pool).collect(),
-        }
+        Status { open: self.open() as u64, pools: self.state.pools.iter().map(pool).collect() }
     }
 
     /// The next step of going away, or back to [`Drain::None`] while nobody was refused.

@@ -10,12 +10,15 @@ use siphasher::sip::SipHasher13;
 use crate::balance::Candidate;
 use crate::settings;
 use crate::state::{Availability, ServerState};
+use crate::tls::{self, Upstream};
 
 /// A pool.
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) settings: settings::Pool,
     pub(crate) servers: Vec<Arc<Server>>,
+    /// How TLS is spoken with them, if it is.
+    pub(crate) tls: Option<Upstream>,
 }
 
 /// A server: what is counted and thought of it, of all cores.
@@ -50,7 +53,13 @@ impl Drop for Lease {
 
 impl Pool {
     /// The pools of these settings. Servers that were there before go on as they are.
-    pub(crate) fn all(settings: &[settings::Pool], before: &[Arc<Self>]) -> Vec<Arc<Self>> {
+    ///
+    /// # Errors
+    /// Authorities cannot be used.
+    pub(crate) fn all(
+        settings: &[settings::Pool],
+        before: &[Arc<Self>],
+    ) -> Result<Vec<Arc<Self>>, tls::Error> {
         let known: HashMap<_, _> = before
             .iter()
             .flat_map(|pool| pool.servers.iter().map(|one| (pool.key(one), one.clone())))
@@ -59,12 +68,14 @@ impl Pool {
             let servers = settings.servers.iter().map(|server| {
                 match known.get(&(settings.name.clone(), server.name.clone())) {
                     Some(found) if found.settings == *server => found.clone(),
-                    found => {
-                        Server::new(server, found.map_or_else(ServerState::default, |one| one.state()))
-                    }
+                    found => Server::new(
+                        server,
+                        found.map_or_else(ServerState::default, |one| one.state()),
+                    ),
                 }
             });
-            Arc::new(Self { servers: servers.collect(), settings: settings.clone() })
+            let tls = settings.tls.as_ref().map(Upstream::new).transpose()?;
+            Ok(Arc::new(Self { servers: servers.collect(), settings: settings.clone(), tls }))
         };
         settings.iter().map(pool).collect()
     }

@@ -1,16 +1,20 @@
 //! What the proxy is to do: plain data, made from the site file.
 
+mod tls;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use api::Prefix;
 
 use crate::balance::Method;
 use crate::proxy_protocol::Version;
+use crate::tls::TicketSecret;
+
+pub use self::tls::{CertificateFiles, ClientTls, ServerTls, TlsVersion};
 
 /// Everything.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Where clients come.
     pub frontends: Vec<Frontend>,
@@ -18,23 +22,34 @@ pub struct Settings {
     pub pools: Vec<Pool>,
     /// The site's: nodes of one site choose the same server by the same key.
     pub hash_key: [u8; 16],
+    /// What keys of session tickets follow from; without it every client has to do a whole handshake.
+    pub tickets: Option<TicketSecret>,
 }
 
 /// A place where clients come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frontend {
     /// Its name, in logs and metrics.
     pub name: String,
     /// Addresses and ports.
-    pub listen: Vec<SocketAddr>,
-    /// Certificates and policy, for TLS.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub listen: Vec<Listen>,
+    /// Certificates and policy, where TLS is spoken.
+    pub tls: Option<ServerTls>,
     /// From these addresses, and no others, connections begin with a PROXY header.
     pub accept_proxy: Vec<Prefix>,
     /// What becomes of a connection.
     pub mode: Mode,
     /// How long a client may take.
     pub timeouts: ClientTimeouts,
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// They.
+    pub address: SocketAddr,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
 }
 
 /// What becomes of a connection.
@@ -92,7 +107,7 @@ pub enum Action {
 }
 
 /// Servers that serve the same.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
     /// Its name.
     pub name: String,
@@ -105,7 +120,7 @@ pub struct Pool {
     /// Which PROXY header they want in front of each connection.
     pub send_proxy: Option<Version>,
     /// How TLS is spoken with them.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    pub tls: Option<ClientTls>,
     /// How often a request is tried at another server, if that is safe.
     pub retries: u32,
     /// How many servers have to take requests for health URIs to say that all is well.

@@ -63,7 +63,7 @@ fn frontend() -> Frontend {
     let route = Route { conditions: vec![], action: Action::Pool(0) };
     Frontend {
         name: "web".into(),
-        listen: vec![free_address()],
+        listen: vec![Listen { address: free_address(), tls: false }],
         tls: None,
         accept_proxy: vec![],
         mode: Mode::Http(Http {
@@ -76,12 +76,12 @@ fn frontend() -> Frontend {
 }
 
 fn settings(frontend: Frontend, pools: Vec<Pool>) -> Settings {
-    Settings { frontends: vec![frontend], pools, hash_key: [7; 16] }
+    Settings { frontends: vec![frontend], pools, hash_key: [7; 16], tickets: None }
 }
 
 /// A proxy of one frontend, and its address.
 fn start(frontend: Frontend, pools: Vec<Pool>) -> (Proxy, SocketAddr) {
-    let address = frontend.listen[0];
+    let address = frontend.listen[0].address;
     let workers = NonZeroUsize::new(2).unwrap();
     (Proxy::start(workers, &settings(frontend, pools)).unwrap(), address)
 }

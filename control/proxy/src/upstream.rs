@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -147,9 +146,8 @@ pub(crate) async fn connect(
             let header = proxy_protocol::build(version, Some((ends.client, ends.local)), &extras);
             tcp.write_all(&header).await.map_err(Unreachable::Connect)?;
         }
-        let Some(tls) = &pool.settings.tls else { return Ok(Box::new(tcp) as Box<dyn Stream>) };
-        let name = ServerName::from(address.ip());
-        let stream = tokio_rustls::TlsConnector::from(tls.clone()).connect(name, tcp).await;
+        let Some(tls) = &pool.tls else { return Ok(Box::new(tcp) as Box<dyn Stream>) };
+        let stream = tls.connector().connect(tls.name(address), tcp).await;
         Ok(Box::new(stream.map_err(Unreachable::Tls)?) as Box<dyn Stream>)
     };
     timeout(limit, connecting).await.map_err(|_| Unreachable::Late(limit))?

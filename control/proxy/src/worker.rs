@@ -96,7 +96,7 @@ async fn run(
             biased;
             order = orders.recv() => {
                 let Some(Order::Set(state, new)) = order else { return };
-                let gone = |address: &SocketAddr| state.frontend(*address).is_none();
+                let gone = |address: &SocketAddr| state.door(*address).is_none();
                 for (_, task) in accepting.extract_if(|address, _| gone(address)) {
                     task.abort();
                 }
@@ -132,9 +132,9 @@ async fn accept(core: Rc<Core>, address: SocketAddr, listener: StdListener) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let frontend = core.state().frontend(address).cloned();
-                if let Some(frontend) = frontend {
-                    spawn_local(connection::serve(core.clone(), frontend, address, stream, peer));
+                let door = core.state().door(address).cloned();
+                if let Some(door) = door {
+                    spawn_local(connection::serve(core.clone(), door, address, stream, peer));
                 }
             }
             Err(error) => {

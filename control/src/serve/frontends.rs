@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use admin::Effective;
 use config::Pool;
 use health::Admin;
-use proxy::settings::{self, Frontend, Settings};
+use proxy::settings::{self, Frontend, Listen, Settings};
+use proxy::tls::TicketSecret;
 use proxy::{Availability, NodeState, ServerState};
 
 use super::Site;
@@ -26,21 +27,24 @@ pub(super) fn settings(site: &Site) -> Settings {
         }
         let vips = service.vips.iter().map(|vip| vip.address());
         let addresses = vips.chain(site.own().addresses.iter().copied());
-        let all = frontend
-            .ports
-            .iter()
-            .flat_map(|&port| addresses.clone().map(move |address| SocketAddr::new(address, port)));
+        let all = frontend.ports.iter().flat_map(|&port| {
+            let tls = frontend.tls_ports.contains(&port);
+            let at = move |address| SocketAddr::new(address, port);
+            addresses.clone().map(move |address| Listen { address: at(address), tls })
+        });
         frontends.push(Frontend {
             name: frontend.name.clone(),
-            listen: all.filter(|&address| taken.insert(address)).collect(),
-            tls: None,
+            listen: all.filter(|at| taken.insert(at.address)).collect(),
+            tls: frontend.tls.clone(),
             accept_proxy: frontend.accept_proxy.clone(),
             mode: frontend.mode.clone(),
             timeouts: frontend.timeouts,
         });
     }
     let pools = config.pools.iter().map(pool).collect();
-    Settings { frontends, pools, hash_key: config.site.hash_key.bytes() }
+    let hash_key = config.site.hash_key.bytes();
+    let tickets = Some(TicketSecret::new(hash_key));
+    Settings { frontends, pools, hash_key, tickets }
 }
 
 fn pool(pool: &Pool) -> settings::Pool {
@@ -50,7 +54,7 @@ fn pool(pool: &Pool) -> settings::Pool {
         method: pool.method,
         key: pool.key.clone(),
         send_proxy: pool.send_proxy,
-        tls: None,
+        tls: pool.tls.clone(),
         retries: pool.retries,
         quorum: pool.quorum,
         timeouts: pool.timeouts,

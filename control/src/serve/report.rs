@@ -63,7 +63,7 @@ impl Serve {
         let frontend = |one: proxy::settings::Frontend| FrontendStatus {
             service: service(&one.name),
             name: one.name,
-            listen: one.listen,
+            listen: one.listen.iter().map(|at| at.address).collect(),
             counters: BTreeMap::new(),
         };
         settings.frontends.into_iter().map(frontend).collect()

@@ -134,7 +134,12 @@ impl Servers {
     }
 
     /// What holds of a server of which an operator wants this.
-    pub(super) fn verdict(&self, place: (usize, usize), operator: Admin, reachable: bool) -> Verdict {
+    pub(super) fn verdict(
+        &self,
+        place: (usize, usize),
+        operator: Admin,
+        reachable: bool,
+    ) -> Verdict {
         let standings = self.standings(&self.probes[place.0][place.1]);
         judge(&standings, operator, reachable)
     }

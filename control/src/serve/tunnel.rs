@@ -196,7 +196,7 @@ impl Worker {
             let rules = self.wanted.rules(entry.only);
             let known = self.attached.get_mut(interface).filter(|(hook, _)| *hook == entry.hook);
             let set = match known {
-                Some((_, decap)) => decap.update(&rules).map_err(|error| sentence(&error)),
+                Some((_, decap)) => decap.update(&rules).map_err(|error| error.sentence()),
                 None => self.attach_to(interface, entry.hook, rules),
             };
             let hook = self.attached.get(interface).map(|(_, decap)| decap.hook().to_string());
@@ -227,7 +227,7 @@ impl Worker {
             pin: Some(folder.join(decap::pin_name(&self.node, interface))),
             rules,
         };
-        let decap = Decap::attach(&settings).map_err(|error| sentence(&error))?;
+        let decap = Decap::attach(&settings).map_err(|error| error.sentence())?;
         tracing::info!(interface, hook = %decap.hook(), "packets are taken out of tunnels");
         self.attached.insert(interface.to_owned(), (hook, decap));
         Ok(())
@@ -237,7 +237,7 @@ impl Worker {
         for (interface, (_, decap)) in self.attached.extract_if(.., |name, _| which(name)) {
             match decap.detach() {
                 Ok(()) => tracing::info!(interface, "packets are no longer taken out of tunnels"),
-                Err(error) => tracing::error!("{}", sentence(&error)),
+                Err(error) => tracing::error!("{}", error.sentence()),
             }
         }
     }

@@ -34,7 +34,7 @@ impl Client {
     /// It was refused, reset, or stood still for 20 s.
     pub fn get(&self, url: &str) -> io::Result<Response> {
         let url = Url::parse(url);
-        self.namespace.enter(|| Connection::open(url.server, None))?.get(&url.path)
+        self.namespace.enter(|| Connection::open(&url, None))?.get(&url.path)
     }
 
     /// As [`Self::get`], from this source port.
@@ -43,7 +43,7 @@ impl Client {
     /// As [`Self::get`]; or the port is in use.
     pub fn get_from(&self, source_port: u16, url: &str) -> io::Result<Response> {
         let url = Url::parse(url);
-        self.namespace.enter(|| Connection::open(url.server, Some(source_port)))?.get(&url.path)
+        self.namespace.enter(|| Connection::open(&url, Some(source_port)))?.get(&url.path)
     }
 
     /// Sends a body on a connection of its own.
@@ -52,7 +52,7 @@ impl Client {
     /// As [`Self::get`].
     pub fn post(&self, url: &str, body: &[u8]) -> io::Result<Response> {
         let url = Url::parse(url);
-        self.namespace.enter(|| Connection::open(url.server, None))?.post(&url.path, body)
+        self.namespace.enter(|| Connection::open(&url, None))?.post(&url.path, body)
     }
 
     /// Opens a connection and keeps it; `source_port` of the system's choice if `None`. The URL's
@@ -61,7 +61,7 @@ impl Client {
     /// # Errors
     /// It was refused, or nobody answered for 20 s.
     pub fn connect(&self, url: &str, source_port: Option<u16>) -> io::Result<Connection> {
-        self.namespace.enter(|| Connection::open(Url::parse(url).server, source_port))
+        self.namespace.enter(|| Connection::open(&Url::parse(url), source_port))
     }
 
     /// `count` connections on which data comes all the time, one slow download after the other.

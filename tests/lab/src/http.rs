@@ -10,7 +10,8 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 
-use crate::server::HTTP_PORT;
+use crate::server::{HTTP_PORT, HTTPS_PORT};
+use crate::tls::Stream;
 
 /// How long a connection may stand still before it counts as broken: a few retransmissions of TCP
 /// (1, 2, 4, 8 s) fit in.
@@ -27,9 +28,10 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// `http://ADDRESS[:PORT]/PATH`: the lab has no names.
+/// `http://ADDRESS[:PORT]/PATH`, or `https://`: the lab has no names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
+    pub(crate) tls: bool,
     pub(crate) server: SocketAddr,
     pub(crate) path: String,
 }
@@ -39,20 +41,24 @@ impl Url {
     /// It is not such a URL: the mistake of who wrote the test.
     pub(crate) fn parse(text: &str) -> Self {
         let parse = || {
-            let rest = text.strip_prefix("http://")?;
+            let (rest, tls) = match text.strip_prefix("https://") {
+                Some(rest) => (rest, true),
+                None => (text.strip_prefix("http://")?, false),
+            };
+            let port = if tls { HTTPS_PORT } else { HTTP_PORT };
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
             let bare = || host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-            let server = host.parse().ok().or_else(|| Some((bare()?, HTTP_PORT).into()))?;
-            Some(Self { server, path: format!("/{path}") })
+            let server = host.parse().ok().or_else(|| Some((bare()?, port).into()))?;
+            Some(Self { tls, server, path: format!("/{path}") })
         };
-        parse().unwrap_or_else(|| panic!("`{text}` is not http://ADDRESS[:PORT]/PATH"))
+        parse().unwrap_or_else(|| panic!("`{text}` is not http[s]://ADDRESS[:PORT]/PATH"))
     }
 }
 
 /// A connection to a server, kept alive from request to request.
 #[derive(Debug)]
 pub struct Connection {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Stream>,
     host: SocketAddr,
 }
 
@@ -63,11 +69,17 @@ impl Connection {
     /// # Errors
     /// It was refused, or nobody answered for 20 s.
     pub fn to(url: &str) -> io::Result<Self> {
-        Self::open(Url::parse(url).server, None)
+        Self::open(&Url::parse(url), None)
+    }
+
+    /// Whether TLS went on with a session of before; nothing where it is not spoken, or nothing was said.
+    pub fn is_resumed(&self) -> Option<bool> {
+        self.reader.get_ref().is_resumed()
     }
 
     /// Opens a connection, in the namespace of the calling thread.
-    pub(crate) fn open(server: SocketAddr, source_port: Option<u16>) -> io::Result<Self> {
+    pub(crate) fn open(url: &Url, source_port: Option<u16>) -> io::Result<Self> {
+        let server = url.server;
         let family = if server.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let socket: OwnedFd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
         // It bounds connect(2) too.
@@ -84,7 +96,12 @@ impl Connection {
             bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(any, port)))?;
         }
         connect(socket.as_raw_fd(), &SockaddrStorage::from(server))?;
-        let reader = BufReader::with_capacity(4096, TcpStream::from(socket));
+        let tcp = TcpStream::from(socket);
+        let stream = match url.tls {
+            true => Stream::secure(tcp, server.ip())?,
+            false => Stream::Plain(tcp),
+        };
+        let reader = BufReader::with_capacity(4096, stream);
         Ok(Self { reader, host: server })
     }
 
@@ -93,7 +110,7 @@ impl Connection {
     /// # Errors
     /// The system does not tell.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.reader.get_ref().local_addr()
+        self.reader.get_ref().tcp().local_addr()
     }
 
     /// Asks for a path (`/bytes/1000`).
@@ -164,11 +181,13 @@ mod tests {
         assert_eq!(Url::parse("http://[2001:db8::1]").server, "[2001:db8::1]:80".parse().unwrap());
         let url = Url::parse("http://[2001:db8::1]:8080/a/b");
         assert_eq!((url.server.port(), url.path.as_str()), (8080, "/a/b"));
+        let url = Url::parse("https://198.51.100.1/");
+        assert_eq!((url.server.port(), url.tls), (443, true));
     }
 
     #[test]
-    #[should_panic(expected = "`https://198.51.100.1/` is not")]
+    #[should_panic(expected = "`ftp://198.51.100.1/` is not")]
     fn what_is_no_url_is_told() {
-        Url::parse("https://198.51.100.1/");
+        Url::parse("ftp://198.51.100.1/");
     }
 }

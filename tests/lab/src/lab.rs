@@ -16,7 +16,7 @@ use crate::site_file::SiteFile;
 use crate::topology::{Size, Topology};
 use crate::wire::L4Wire;
 use crate::{
-    Builder, Client, Error, Flags, L4, L7, Namespace, Router, cleanup, program, wait_until,
+    Builder, Client, Error, Flags, L4, L7, Namespace, Router, cleanup, program, tls, wait_until,
 };
 
 /// How long the L4 nodes may take to learn their neighbors.
@@ -105,6 +105,10 @@ impl Lab {
             }
             if control && l4 > 1 || servers > 0 {
                 file.peering(pki(&self.folder, &self.l4, &self.l7)?);
+            }
+            if servers > 0 {
+                let written = std::fs::write(file.certificate(), tls::pem());
+                written.map_err(Error::system("the lab's certificate"))?;
             }
             file.write()?;
         }

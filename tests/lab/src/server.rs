@@ -12,8 +12,8 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -29,6 +29,8 @@ use crate::{Error, Namespace};
 
 /// TCP port of the HTTP server.
 pub const HTTP_PORT: u16 = 80;
+/// TCP port of HTTPS, where the L7 nodes are proxies.
+pub const HTTPS_PORT: u16 = 443;
 /// UDP port of the echo.
 pub const ECHO_PORT: u16 = 7;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -11,7 +11,7 @@ use crate::address::{self, TUNNEL_SOURCES, VIP, VIP6};
 use crate::backend::{AGENT_PORT, PLAIN_PORT, PROXIED_PORT};
 use crate::bird::{ROUTER_AS, SITE_AS};
 use crate::builder::{Bfd, Bgp, Builder};
-use crate::server::{ECHO_PORT, HTTP_PORT};
+use crate::server::{ECHO_PORT, HTTP_PORT, HTTPS_PORT};
 use crate::wire::{EXCEPTION, L4Wire};
 use crate::{Error, Flags};
 
@@ -132,8 +132,15 @@ impl SiteFile {
                  addresses = [\"{v4}\", \"{v6}\"]\ninterfaces = [\"eth0\"]"
             )?;
         }
-        let web = ("web", "tcp", HTTP_PORT, "check.http = { path = \"/healthcheck\" }");
-        let echo = ("echo", "udp", ECHO_PORT, "check.udp = { payload = \"70\", expect = \"6c\" }");
+        let http = HTTP_PORT.to_string();
+        let ports = if self.servers == 0 { http } else { format!("{http}, {HTTPS_PORT}") };
+        let web = ("web", "tcp", ports, "check.http = { path = \"/healthcheck\" }");
+        let echo = (
+            "echo",
+            "udp",
+            ECHO_PORT.to_string(),
+            "check.udp = { payload = \"70\", expect = \"6c\" }",
+        );
         // Nothing of a proxy answers datagrams.
         let services = if self.servers == 0 { vec![web, echo] } else { vec![web] };
         for (name, protocol, port, check) in services {
@@ -145,6 +152,11 @@ impl SiteFile {
             )?;
         }
         self.write_proxy(out)
+    }
+
+    /// Where the proxies' certificate lies.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.path.with_file_name("www.pem")
     }
 
     /// Where requests go, if the L7 nodes are proxies.
@@ -172,10 +184,13 @@ impl SiteFile {
              check.http = {{ path = \"/healthcheck\" }}\n{pace}",
             servers(0, PLAIN_PORT)
         )?;
+        let certificate = self.certificate();
+        let certificate = certificate.display();
         writeln!(
             out,
             "\n[[frontend]]\nname = \"web\"\nservice = \"web\"\npool = \"nginx\"\n\
              health_uri = \"/healthcheck\"\n\
+             tls = {{ ports = [{HTTPS_PORT}], certificates = [\"{certificate}\"] }}\n\
              [[frontend.route]]\npath_prefix = \"/bytes\"\npool = \"plain\"\n\
              [[frontend.route]]\npath_prefix = \"/slow\"\npool = \"plain\""
         )

@@ -130,7 +130,11 @@ impl Topology {
             let vips = format!("addr add {VIP}/32 dev lo\naddr add {VIP6}/128 dev lo nodad\n");
             let lines = interface("eth0", address::l7(index + 1), FABRIC_LENGTHS, size.wire.mtu())
                 + if size.vips { &vips } else { "" }
-                + &default_route(size.routers, address::router_fabric, size.wire.answers(!size.vips));
+                + &default_route(
+                    size.routers,
+                    address::router_fabric,
+                    size.wire.answers(!size.vips),
+                );
             namespace.ip(&lines)?;
         }
         for (index, namespace) in topology.servers.iter().enumerate() {

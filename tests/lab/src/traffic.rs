@@ -154,7 +154,7 @@ impl Shared {
         on_answer: &mut impl FnMut(&Response) -> Result<(), String>,
     ) -> Result<(), String> {
         let told = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
-        let mut connection = Connection::open(url.server, None).map_err(told("connecting"))?;
+        let mut connection = Connection::open(url, None).map_err(told("connecting"))?;
         while !self.ending.load(Relaxed) {
             let response = connection.get(&url.path).map_err(told("request"))?;
             on_answer(&response)?;

@@ -24,7 +24,7 @@ pub(super) fn options(table: &mut Table<'_>, default: Option<String>) -> Tls {
 }
 
 /// Whether a certificate can be for it: a name of DNS, no address.
-pub(super) fn is_host_name(text: &str) -> bool {
+pub(crate) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         (1..=63).contains(&label.len()) && label.bytes().all(word)

@@ -3,7 +3,7 @@
 use health::Check;
 use proxy::balance::Method;
 use proxy::proxy_protocol::Version;
-use proxy::settings::{ClientTimeouts, Key, Mode, Server, ServerTimeouts};
+use proxy::settings::{ClientTimeouts, ClientTls, Key, Mode, Server, ServerTimeouts, ServerTls};
 
 use api::Prefix;
 
@@ -16,6 +16,10 @@ pub struct Frontend {
     pub service: usize,
     /// At which ports.
     pub ports: Vec<u16>,
+    /// At which of them TLS is spoken.
+    pub tls_ports: Vec<u16>,
+    /// How.
+    pub tls: Option<ServerTls>,
     /// From these addresses, and no others, connections begin with a PROXY header.
     pub accept_proxy: Vec<Prefix>,
     /// What becomes of a connection. Pools are places in [`Config::pools`](super::Config::pools).
@@ -37,6 +41,8 @@ pub struct Pool {
     pub key: Key,
     /// Which PROXY header they want in front of each connection.
     pub send_proxy: Option<Version>,
+    /// How TLS is spoken with them, if it is.
+    pub tls: Option<ClientTls>,
     /// How often a request is tried at another server, if that is safe.
     pub retries: u32,
     /// How many servers have to take requests for health URIs to say that all is well.

@@ -69,13 +69,13 @@ fn an_address_that_goes_is_closed_and_one_that_cannot_be_had_changes_nothing() {
     let (mut proxy, address) = start(first.clone(), pools.clone());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut wrong = first.clone();
-    wrong.listen = vec![taken.local_addr().unwrap()];
+    wrong.listen = vec![Listen { address: taken.local_addr().unwrap(), tls: false }];
     let error = proxy.set(&settings(wrong, pools.clone())).unwrap_err();
     assert!(error.to_string().contains("cannot be listened on"), "{error}");
     assert_eq!(Client::connect(address).get("/").text(), "a");
     let mut other = first;
-    other.listen = vec![free_address()];
-    let there = other.listen[0];
+    other.listen = vec![Listen { address: free_address(), tls: false }];
+    let there = other.listen[0].address;
     let mut open = Client::connect(address);
     assert_eq!(open.get("/").text(), "a");
     proxy.set(&settings(other, pools)).unwrap();
