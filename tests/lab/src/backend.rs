@@ -96,6 +96,12 @@ impl Backend {
         written.unwrap_or_else(|error| panic!("the agent's file of {}: {error}", self.name));
     }
 
+    /// What the agent says now.
+    pub fn said(&self) -> String {
+        let text = fs::read_to_string(self.folder.join("agent")).unwrap_or_default();
+        text.trim().to_owned()
+    }
+
     /// Lines of nginx's log: client, and what it asked for, with the status of the answer.
     pub fn log(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.join("access.log")).unwrap_or_default();
@@ -105,6 +111,12 @@ impl Backend {
     /// Requests that nginx has answered, health checks apart.
     pub fn requests(&self) -> usize {
         self.log().iter().filter(|line| !line.contains("/healthcheck")).count()
+    }
+
+    /// Empties nginx's log.
+    pub fn clear_log(&self) {
+        // nginx appends: what comes next stands at the beginning.
+        let _ = fs::File::create(self.folder.join("access.log"));
     }
 
     /// Waits until nginx has answered a request whose log line has this in it, and returns the line.

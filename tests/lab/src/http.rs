@@ -26,6 +26,8 @@ pub struct Response {
     pub node: String,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the connection ends with it (`Connection: close`).
+    pub closes: bool,
 }
 
 /// `http://ADDRESS[:PORT]/PATH`, or `https://`: the lab has no names.
@@ -143,12 +145,14 @@ impl Connection {
         let status = self.line()?;
         let status = status.split_whitespace().nth(1).and_then(|word| word.parse().ok());
         let status: u16 = status.ok_or(ErrorKind::InvalidData)?;
-        let (mut node, mut length) = (String::new(), 0);
+        let (mut node, mut length, mut closes) = (String::new(), 0, false);
         loop {
             let line = self.line()?;
             let Some((name, value)) = line.split_once(':') else { break };
             let value = value.trim();
-            if name.eq_ignore_ascii_case("x-node") {
+            if name.eq_ignore_ascii_case("connection") {
+                closes = value.eq_ignore_ascii_case("close");
+            } else if name.eq_ignore_ascii_case("x-node") {
                 node = value.into();
             } else if name.eq_ignore_ascii_case("content-length") {
                 length = value.parse().map_err(|_| ErrorKind::InvalidData)?;
@@ -156,7 +160,7 @@ impl Connection {
         }
         let mut body = vec![0; length];
         self.reader.read_exact(&mut body)?;
-        Ok(Response { status, node, body })
+        Ok(Response { status, node, body, closes })
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -1,5 +1,5 @@
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -223,6 +223,42 @@ impl L7 {
     /// The node is a proxy, and has none.
     pub fn server(&self) -> &Server {
         self.server.as_ref().expect("the node is no proxy")
+    }
+
+    /// Requests that it has answered, or passed on; none while its control is away.
+    pub fn requests(&self) -> u64 {
+        match &self.server {
+            Some(server) => server.requests(),
+            None => self.try_status().map_or(0, |status| {
+                let servers = status.pools.iter().flat_map(|pool| &pool.servers);
+                servers.filter_map(|server| server.counters.get("requests")).sum()
+            }),
+        }
+    }
+
+    /// TCP connections of clients that are open now.
+    pub fn connections(&self) -> usize {
+        match &self.server {
+            Some(server) => server.connections(),
+            None => self.clients().len(),
+        }
+    }
+
+    /// The clients' ends of the TCP connections to a VIP that are open now.
+    ///
+    /// # Panics
+    /// The system does not tell.
+    pub fn clients(&self) -> Vec<SocketAddr> {
+        let table = self.namespace.run("ss", &["-Htn", "state", "established"]);
+        let table = table.unwrap_or_else(|error| panic!("{error}"));
+        let vips: [IpAddr; 2] = [VIP.into(), VIP6.into()];
+        let client = |line: &str| {
+            let mut ends = line.split_whitespace().skip(2);
+            let address = |text: &str| text.replace("::ffff:", "").parse::<SocketAddr>().ok();
+            let (local, peer) = (address(ends.next()?)?, address(ends.next()?)?);
+            vips.contains(&local.ip()).then_some(peer)
+        };
+        table.lines().filter_map(client).collect()
     }
 
     /// One of its decapsulator's counters, by name; 0 if it is not among them.

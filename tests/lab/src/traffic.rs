@@ -46,6 +46,8 @@ struct Shared {
     answers: Vec<AtomicU64>,
     started: AtomicUsize,
     broken: AtomicUsize,
+    /// Connections that were opened because an answer said that the one before ends.
+    reopened: AtomicUsize,
 }
 
 /// The node that served a connection, and why it broke.
@@ -82,6 +84,11 @@ impl Traffic {
     /// Connections that broke so far.
     pub fn broken_so_far(&self) -> usize {
         self.shared.broken.load(Relaxed)
+    }
+
+    /// Connections so far whose end was told with an answer, and that were opened anew.
+    pub fn reopened_so_far(&self) -> usize {
+        self.shared.reopened.load(Relaxed)
     }
 
     /// Requests answered so far.
@@ -130,8 +137,12 @@ impl Shared {
             if !std::mem::replace(&mut started, true) {
                 self.started.fetch_add(1, Relaxed);
             }
+            if response.status != 200 {
+                return Err(format!("status {}", response.status));
+            }
             let node = outcome.node.get_or_insert_with(|| response.node.clone());
-            if *node == response.node {
+            // A proxy may give each request to another server.
+            if *node == response.node || response.node.starts_with("server-") {
                 Ok(())
             } else {
                 Err(format!("{node} became {}", response.node))
@@ -158,6 +169,10 @@ impl Shared {
         while !self.ending.load(Relaxed) {
             let response = connection.get(&url.path).map_err(told("request"))?;
             on_answer(&response)?;
+            if response.closes {
+                connection = Connection::open(url, None).map_err(told("connecting again"))?;
+                self.reopened.fetch_add(1, Relaxed);
+            }
             if !pause.is_zero() {
                 thread::park_timeout(pause);
             }

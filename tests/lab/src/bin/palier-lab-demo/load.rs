@@ -52,19 +52,25 @@ struct Shared {
 }
 
 impl Load {
-    pub(crate) fn start(client: &Client) -> Self {
+    pub(crate) fn start(client: &Client, secure: bool) -> Self {
         let shared =
             Arc::new(Shared { ending: AtomicBool::new(false), seen: Mutex::new(Seen::new()) });
         // A thread is in the namespace of the thread that started it.
         let threads = client.namespace().enter(|| {
-            let vips = [format!("http://{VIP}/"), format!("http://[{VIP6}]/")];
+            // HTTPS where there is a proxy for it.
+            let schemes = if secure { &["http", "https"][..] } else { &["http"] };
+            let each =
+                |scheme: &&str| [format!("{scheme}://{VIP}/"), format!("{scheme}://[{VIP6}]/")];
+            let vips: Vec<String> = schemes.iter().flat_map(each).collect();
+            let kept = KEPT / schemes.len();
             let start = |url: &String, work: fn(&Shared, &str)| {
                 let (shared, url) = (Arc::clone(&shared), url.clone());
                 thread::spawn(move || work(&shared, &url))
             };
-            let kept = vips.iter().flat_map(|url| (0..KEPT).map(move |_| start(url, Shared::keep)));
+            let keeping =
+                vips.iter().flat_map(|url| (0..kept).map(move |_| start(url, Shared::keep)));
             let new = vips.iter().flat_map(|url| (0..NEW).map(move |_| start(url, Shared::renew)));
-            kept.chain(new).collect()
+            keeping.chain(new).collect()
         });
         Self { shared, threads }
     }
@@ -88,7 +94,8 @@ impl Load {
 }
 
 impl Shared {
-    /// Requests on one connection; another is opened only if it breaks, which is a failure.
+    /// Requests on one connection; another is opened only if an answer says that it ends, or if it breaks,
+    /// which is a failure.
     fn keep(&self, url: &str) {
         while !self.ending.load(Relaxed) {
             let start = Instant::now();
@@ -97,9 +104,13 @@ impl Shared {
             let mut start = Some(start);
             while !self.ending.load(Relaxed) {
                 let begun = start.take().unwrap_or_else(Instant::now);
-                if let Err(error) = self.ask(&mut connection, begun) {
-                    self.fail(client, error.to_string());
-                    break;
+                match self.ask(&mut connection, begun) {
+                    Ok(goes_on) if goes_on => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        self.fail(client, error.to_string());
+                        break;
+                    }
                 }
                 thread::park_timeout(KEPT_PAUSE);
             }
@@ -124,8 +135,8 @@ impl Shared {
         Connection::to(url).inspect_err(|error| self.fail(None, error.to_string())).ok()
     }
 
-    /// A request, which began at `start`.
-    fn ask(&self, connection: &mut Connection, start: Instant) -> io::Result<()> {
+    /// A request, which began at `start`. Says whether the connection goes on.
+    fn ask(&self, connection: &mut Connection, start: Instant) -> io::Result<bool> {
         let response = connection.get("/")?;
         if response.status != 200 {
             return Err(io::Error::other(format!("status {}", response.status)));
@@ -133,7 +144,7 @@ impl Shared {
         let mut seen = self.seen();
         seen.answered += 1;
         seen.latency.add(start.elapsed());
-        Ok(())
+        Ok(!response.closes)
     }
 
     fn fail(&self, client: Option<SocketAddr>, why: String) {

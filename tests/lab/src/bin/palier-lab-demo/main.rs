@@ -1,8 +1,9 @@
 //! `palier-lab-demo`: the lab at work, with a table every second.
 //!
-//! Real HTTP, over IPv4 and IPv6, passes client, routers, `palier-dataplane`, tunnel, L7 node, and
-//! returns straight. `palier-control` beside each dataplane checks the L7 nodes and announces the VIPs by
-//! BGP to the routers, which run BIRD. An operator drains an L7 node, and an L4 node is killed, which no
+//! Real HTTP and HTTPS, over IPv4 and IPv6, pass client, routers, `palier-dataplane`, tunnel, proxy and
+//! nginx, and return past the L4 nodes. `palier-control` beside each dataplane checks the L7 nodes and announces the VIPs by
+//! BGP to the routers, which run BIRD. The servers are restarted one by one, an
+//! operator drains an L7 node, and an L4 node is killed, which no
 //! request must notice; another L7 node is cut off the network, which only the connections that it had
 //! may notice. The exit code is 0 only if requests were answered and no other failed.
 
@@ -70,6 +71,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     total.map(Duration::from_secs).ok_or_else(|| "write 30s, 5m or 1h".into())
 }
 
+/// Servers behind the L7 nodes.
+const SERVERS: usize = 2;
 /// A table each so often.
 const TICK: Duration = Duration::from_secs(1);
 /// How much of what happened stays on the screen.
@@ -90,7 +93,7 @@ fn main() -> ExitCode {
         Driver::AfPacket => Wire::AfPacket,
     };
     let lab = Lab::new().l4(args.l4.into()).l7(args.l7.into()).wire(wire).without_signals();
-    let lab = if args.l4 > 0 { lab.routers(2).bfd(Bfd::CALM) } else { lab };
+    let lab = if args.l4 > 0 { lab.routers(2).bfd(Bfd::CALM).servers(SERVERS) } else { lab };
     let lab = match lab.try_start() {
         Ok(lab) => lab,
         Err(error) => {
@@ -123,12 +126,15 @@ fn introduce(lab: &Lab, wire: Driver) {
     };
     println!(
         "client -> internet router -> {} routers (BIRD, ECMP) -> {} L4 nodes (palier-dataplane over \
-         DPDK's {driver}) -> IP in IP -> {} L7 nodes -> client\npalier-control checks the L7 nodes, and \
-         announces the VIPs by BGP, with BFD\nHTTP to the VIPs {VIP} and {VIP6}; an L7 node is \
+         DPDK's {driver}) -> IP in IP -> {} L7 nodes (palier-control: decapsulation, proxy) -> {} servers \
+         (nginx, by the PROXY protocol); answers go from the L7 nodes straight to the client\n\
+         palier-control on the L4 nodes checks the L7 nodes, and announces the VIPs by BGP, with BFD\n\
+         HTTP and HTTPS to the VIPs {VIP} and {VIP6}; the servers are restarted one by one, an L7 node is \
          drained, an L4 node killed, an L7 node cut off, by turns\nsite file: {}\n",
         lab.routers().len(),
         lab.l4s().len(),
         lab.l7s().len(),
+        lab.backends().len(),
         lab.site_path().display(),
     );
 }
@@ -146,7 +152,7 @@ fn notes(lab: &Lab) -> String {
 }
 
 fn run(lab: &Lab, time: Option<Duration>, notes: &str, stopped: &mpsc::Receiver<()>) -> Tally {
-    let load = Load::start(lab.client());
+    let load = Load::start(lab.client(), !lab.backends().is_empty());
     let start = Instant::now();
     let mut script = Script::new(lab);
     let mut all = Tally::default();

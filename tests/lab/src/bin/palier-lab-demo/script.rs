@@ -1,4 +1,5 @@
-//! What happens in the demo: an operator drains one L7 node; an L4 node is killed, its dataplane first and
+//! What happens in the demo: the servers are restarted one after the other, each after its agent has said
+//! that it drains; an operator drains one L7 node; an L4 node is killed, its dataplane first and
 //! then its control; another L7 node is cut off the network; and all come back. Then the next ones.
 
 use std::collections::HashSet;
@@ -7,10 +8,14 @@ use std::time::{Duration, Instant};
 
 use lab::{Flags, Lab};
 
-/// From the start, and from one round's end, to the next drain.
-const CALM: Duration = Duration::from_secs(6);
+/// From the start, and from one round's end, to the first server's drain.
+const CALM: Duration = Duration::from_secs(3);
+/// From the word of a server's agent to its restart: every proxy has heard it, and no request is under way.
+const EMPTYING: Duration = Duration::from_secs(2);
+/// From a server's restart to what comes next.
+const RETURNED: Duration = Duration::from_secs(2);
 /// From the drain to its end.
-const DRAINED: Duration = Duration::from_secs(6);
+const DRAINED: Duration = Duration::from_secs(5);
 /// From there to the death of an L4 node's dataplane, and from its return to the cut.
 const WELL: Duration = Duration::from_secs(4);
 /// From the death of a dataplane to that of its control, which has withdrawn the VIPs by then, as has BFD.
@@ -35,6 +40,8 @@ pub(crate) struct Script {
 
 #[derive(Clone, Copy)]
 enum Step {
+    Empty(usize),
+    Renew(usize),
     Drain,
     Ready,
     KillDataplane,
@@ -48,14 +55,14 @@ impl Script {
     /// Of a lab with fewer than two L7 nodes, or without L4 nodes, nothing happens.
     pub(crate) fn new(lab: &Lab) -> Self {
         let plays = !lab.l4s().is_empty() && lab.l7s().len() > 1;
-        let next = plays.then(|| (Instant::now() + CALM, Step::Drain));
+        let next = plays.then(|| (Instant::now() + CALM, first(lab)));
         Self { next, round: 0, lost: HashSet::new(), fresh: None }
     }
 
     /// Does what is due, and tells it.
     pub(crate) fn play(&mut self, lab: &Lab) -> Option<String> {
         if let Some((cut, number)) = self.fresh {
-            self.lost.extend(lab.l7(number).server().clients());
+            self.lost.extend(lab.l7(number).clients());
             if cut.elapsed() > LATE {
                 self.fresh = None;
             }
@@ -67,6 +74,17 @@ impl Script {
         // The operator types on the first one.
         let victim = 2 + self.round % (lab.l4s().len().max(2) - 1);
         let (told, wait, next) = match step {
+            Step::Empty(server) => {
+                lab.backend(server).say("drain");
+                let told = format!("the agent of server-{server} says drain");
+                (told, EMPTYING, Step::Renew(server))
+            }
+            Step::Renew(server) => {
+                let next = server + 1;
+                let next =
+                    if next > lab.backends().len() { Step::Drain } else { Step::Empty(next) };
+                (renew(lab, server), RETURNED, next)
+            }
             Step::Drain => (operate(lab, "drain", drained), DRAINED, Step::Ready),
             Step::Ready if lab.l4s().len() < 2 => (operate(lab, "ready", drained), WELL, Step::Cut),
             Step::Ready => (operate(lab, "ready", drained), WELL, Step::KillDataplane),
@@ -87,7 +105,8 @@ impl Script {
             Step::Mend => {
                 lab.mend(cut);
                 self.round += 1;
-                (format!("l7-{cut} is joined to the network again"), CALM, Step::Drain)
+                lab.backends().iter().for_each(lab::Backend::clear_log);
+                (format!("l7-{cut} is joined to the network again"), CALM, first(lab))
             }
         };
         self.next = Some((at + wait, next));
@@ -97,6 +116,24 @@ impl Script {
     /// Whether a connection was to a node when that was cut off: it could not be saved.
     pub(crate) fn had_to_break(&self, client: SocketAddr) -> bool {
         self.lost.contains(&client)
+    }
+}
+
+/// How a round begins.
+fn first(lab: &Lab) -> Step {
+    if lab.backends().is_empty() { Step::Drain } else { Step::Empty(1) }
+}
+
+/// Starts a server anew that nobody sends requests to, and has its agent say so.
+fn renew(lab: &Lab, number: usize) -> String {
+    let server = lab.backend(number);
+    server.stop_nginx();
+    match server.start_nginx() {
+        Ok(()) => {
+            server.say("up ready 100%");
+            format!("nginx on server-{number} was started anew; its agent says up ready 100%")
+        }
+        Err(error) => format!("nginx on server-{number} was NOT started again: {error}"),
     }
 }
 

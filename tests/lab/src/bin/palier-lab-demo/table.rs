@@ -15,7 +15,9 @@ pub(crate) struct Moment {
     l4: Vec<Option<Forwarded>>,
     /// Requests of each L7 node.
     l7: Vec<u64>,
-    /// State of each, as the first control sees it.
+    /// Requests of each server behind them.
+    servers: Vec<u64>,
+    /// State of each L7 node, as the first control sees it.
     states: Vec<Effective>,
     /// Of each router: how many L4 nodes it spreads the IPv4 and the IPv6 VIP over.
     paths: Vec<[usize; 2]>,
@@ -50,6 +52,17 @@ fn states(lab: &Lab) -> Vec<Effective> {
     nodes.map(|node| node.state.unwrap_or(Effective::Down)).collect()
 }
 
+/// What the proxies have sent to each server; less while one of them is away.
+fn servers(lab: &Lab) -> Vec<u64> {
+    let statuses: Vec<_> = lab.l7s().iter().filter_map(|node| node.try_status().ok()).collect();
+    let sent = |name: &str| {
+        let pools = statuses.iter().flat_map(|status| &status.pools);
+        let servers = pools.flat_map(|pool| &pool.servers).filter(|server| server.name == name);
+        servers.filter_map(|server| server.counters.get("requests")).sum()
+    };
+    lab.backends().iter().map(|server| sent(server.name())).collect()
+}
+
 impl Moment {
     pub(crate) fn now(lab: &Lab) -> Self {
         let stats = |node: &lab::L4| match node.try_request(&Request::Stats) {
@@ -58,7 +71,8 @@ impl Moment {
         };
         Self {
             l4: lab.l4s().iter().map(stats).collect(),
-            l7: lab.l7s().iter().map(|node| node.server().requests()).collect(),
+            l7: lab.l7s().iter().map(lab::L7::requests).collect(),
+            servers: servers(lab),
             states: states(lab),
             paths: lab.routers().iter().map(lab::Router::paths).collect(),
         }
@@ -109,7 +123,20 @@ impl Moment {
                 node.name(),
                 self.states.get(index).map_or("-", |state| state.name()),
                 rate(*requests, earlier.l7.get(index).copied().unwrap_or(0)),
-                node.server().connections(),
+                node.connections(),
+            )?;
+        }
+        if !self.servers.is_empty() {
+            writeln!(out, "  server    agent       requests/s  requests")?;
+        }
+        for (index, (server, &requests)) in lab.backends().iter().zip(&self.servers).enumerate() {
+            let then = earlier.servers.get(index).copied().unwrap_or(0);
+            let rate = rate(requests, then);
+            writeln!(
+                out,
+                "  {:<8}  {:<10}  {rate:>10.0}  {requests:>8}",
+                server.name(),
+                server.said()
             )?;
         }
         Ok(())
