@@ -1,0 +1,165 @@
+//! An L7 node goes, and servers go, without a request lost.
+
+use std::time::Duration;
+
+use admin::Effective;
+use lab::{L7, Lab, Traffic};
+use system_tests::{SOON, URLS};
+
+/// Busy keep-alive clients of each family.
+const BUSY: usize = 15;
+const PAUSE: Duration = Duration::from_millis(20);
+
+fn lab() -> Lab {
+    Lab::new().l4(1).l7(2).servers(2).control().start()
+}
+
+/// Clients that make one request after the other, on connections that they keep.
+fn busy(lab: &Lab) -> [Traffic; 2] {
+    URLS.map(|url| lab.client().requests(BUSY, url, PAUSE))
+}
+
+/// Each client has had further answers.
+fn go_on(busy: &[Traffic; 2], after: &str) {
+    for traffic in busy {
+        let before = traffic.each_so_far();
+        lab::wait_until(&format!("every client goes on after {after}"), SOON, || {
+            let goes_on = |(now, before)| now >= before + 2;
+            traffic.broken_so_far() > 0
+                || traffic.each_so_far().into_iter().zip(&before).all(goes_on)
+        });
+    }
+}
+
+#[track_caller]
+fn nothing_was_lost(busy: [Traffic; 2]) {
+    for report in busy.map(Traffic::finish) {
+        assert_eq!((report.completed, report.broken), (BUSY, 0), "{:?}", report.failures);
+    }
+}
+
+#[test]
+fn an_l7_node_that_is_stopped_loses_no_request_of_busy_clients() {
+    let lab = lab();
+    let (l4, leaving) = (lab.l4(1), lab.l7(1));
+    let clients = busy(&lab);
+    lab.wait_until("both nodes have clients", SOON, || {
+        lab.l7s().iter().all(|l7| !l7.clients().is_empty())
+    });
+    leaving.begin_stop();
+    l4.wait_state("l7-1", Effective::Drain, SOON);
+    assert!(leaving.wait_stopped(SOON).success());
+    go_on(&clients, "l7-1 has left");
+    let reopened: usize = clients.iter().map(Traffic::reopened_so_far).sum();
+    assert!(reopened > 0, "its clients were told to go");
+    nothing_was_lost(clients);
+    // It has taken back what it did to the host.
+    let addresses = leaving.namespace().run("ip", &["-br", "addr", "show", "dev", "lo"]).unwrap();
+    assert!(!addresses.contains("198.51.100.1") && !addresses.contains("c633:6401"), "{addresses}");
+    let routes = leaving.namespace().run("ip", &["route"]).unwrap();
+    assert!(!routes.contains("advmss"), "{routes}");
+
+    // And comes back.
+    leaving.start_control().unwrap();
+    l4.wait_state("l7-1", Effective::Up, SOON);
+}
+
+#[test]
+fn an_l7_node_that_crashes_is_taken_over_by_its_next_process() {
+    let lab = lab();
+    let node = lab.l7(1);
+    node.kill_control();
+    // The decapsulator and the VIPs are still there: the kernel refuses, as nobody listens.
+    let addresses = node.namespace().run("ip", &["-br", "addr", "show", "dev", "lo"]).unwrap();
+    assert!(addresses.contains("198.51.100.1"), "{addresses}");
+    lab.l4(1).wait_state("l7-1", Effective::Down, SOON);
+    node.start_control().unwrap();
+    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
+    assert!(node.stop_control().success());
+    let addresses = node.namespace().run("ip", &["-br", "addr", "show", "dev", "lo"]).unwrap();
+    assert!(!addresses.contains("198.51.100.1"), "it knows what is its own: {addresses}");
+}
+
+#[test]
+fn what_an_operator_types_reaches_the_node_and_its_health_says_it() {
+    let lab = lab();
+    let (l4, node) = (lab.l4(1), lab.l7(1));
+    let (status, said) = l4.ctl(&["drain", "l7-1"]);
+    assert!(status.success(), "{said}");
+    lab.wait_until("l7-1 has heard it", SOON, || node.status().own.state == health::Admin::Drain);
+    l4.wait_state("l7-1", Effective::Drain, SOON);
+    let (status, said) = l4.ctl(&["ready", "l7-1"]);
+    assert!(status.success(), "{said}");
+    lab.wait_until("it is ready", SOON, || node.status().own.state == health::Admin::Ready);
+    l4.wait_state("l7-1", Effective::Up, SOON);
+
+    // Typed on the node itself, its health tells tier 2.
+    let (status, said) = node.ctl(&["maintain", "l7-1"]);
+    assert!(status.success(), "{said}");
+    l4.wait_state("l7-1", Effective::Maintenance, SOON);
+    let (_, said) = node.ctl(&["ready", "l7-1"]);
+    l4.wait_state("l7-1", Effective::Up, SOON);
+    assert!(said.contains("l7-1 is ready"), "{said}");
+    let (status, said) = node.ctl(&["drain", "l7-2"]);
+    assert!(status.code() == Some(1) && said.contains("on an L4 node"), "{said}");
+}
+
+/// The state of server-1 in the pool nginx, as an L7 node sees it.
+fn state_of_first(node: &L7) -> Effective {
+    let status = node.status();
+    let nginx = status.pools.iter().find(|pool| pool.name == "nginx").expect("the lab has it");
+    nginx.servers[0].state
+}
+
+#[test]
+fn agents_words_and_operators_words_about_servers_are_obeyed_without_a_lost_request() {
+    let lab = lab();
+    let clients = busy(&lab);
+    let server = lab.backend(1);
+    let is = |wanted: Effective| {
+        lab.wait_until(&format!("server-1 is {wanted:?} everywhere"), SOON, || {
+            lab.l7s().iter().all(|node| state_of_first(node) == wanted)
+        });
+    };
+    // No request that begins after everybody has heard it goes there.
+    let rests = || {
+        let busy = |node: &L7| node.status().pools[0].servers[0].busy;
+        lab.wait_until("nothing is under way", SOON, || lab.l7s().iter().all(|n| busy(n) == 0));
+        let before = server.requests();
+        go_on(&clients, "server-1 has gone");
+        assert_eq!(server.requests(), before);
+    };
+    let comes_back = || {
+        let before = server.requests();
+        lab.wait_until("server-1 gets requests again", SOON, || server.requests() > before);
+    };
+    for words in ["drain", "maint", "0%", "down"] {
+        server.say(words);
+        let wanted = match words {
+            "maint" => Effective::Maintenance,
+            "down" => Effective::Down,
+            _ => Effective::Drain,
+        };
+        is(wanted);
+        rests();
+        server.say("up ready 100%");
+        is(Effective::Up);
+        comes_back();
+    }
+    // On an L4 node for all L7 nodes, on an L7 node for it alone.
+    let (status, said) = lab.l4(1).ctl(&["drain", "nginx/server-1"]);
+    assert!(status.success(), "{said}");
+    is(Effective::Drain);
+    rests();
+    let (status, said) = lab.l4(1).ctl(&["ready", "nginx/server-1"]);
+    assert!(status.success(), "{said}");
+    is(Effective::Up);
+    let (status, said) = lab.l7(2).ctl(&["drain", "nginx/server-1"]);
+    assert!(status.success(), "{said}");
+    lab.wait_until("it drains on l7-2 alone", SOON, || {
+        [1, 2].map(|n| state_of_first(lab.l7(n))) == [Effective::Up, Effective::Drain]
+    });
+    let (status, said) = lab.l7(1).ctl(&["drain", "nginx/server-9"]);
+    assert!(status.code() == Some(1) && said.contains("server-1, server-2"), "{said}");
+    nothing_was_lost(clients);
+}
