@@ -83,7 +83,8 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
     let routers = entries(&mut root, "router", |table, position| {
         router::read(table, position, peer_defaults, &everyone, secrets)
     });
-    let pools = entries(&mut root, "pool", pool::read);
+    let mut pools = entries(&mut root, "pool", pool::read);
+    pool::resolve(&mut pools, |place, text| findings.add(place, text));
     let all = frontend::Everything { services: &services, pools: &pools };
     let frontends =
         entries(&mut root, "frontend", |table, position| frontend::read(table, position, &all));

@@ -1,10 +1,14 @@
 //! `[[frontend]]`
 
+mod route;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::{Ports, Protocol};
-use proxy::settings::{Action, ClientTimeouts, Condition, Http, Mode, Route};
+use proxy::settings::{
+    Action, ClientTimeouts, ErrorPage, HeaderLimits, Http, Mode, Route, TcpRoute,
+};
 
 use crate::duration::DAY;
 use crate::name;
@@ -19,8 +23,8 @@ use crate::value::{Value, quoted};
 
 /// No deadline of a client is shorter.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// Statuses of redirects (RFC 9110, section 15.4).
-const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+/// Most bytes of an error page.
+const PAGE: usize = 256 * 1024;
 
 /// A frontend, and where its name stands.
 pub(crate) struct Entry {
@@ -71,6 +75,7 @@ pub(crate) fn read(table: Table<'_>, position: usize, all: &Everything<'_>) -> E
         accept_proxy: table.or("accept_proxy", vec![], |value| value.set(Value::prefix)),
         mode,
         timeouts: table.optional("timeouts", timeouts).unwrap_or_default(),
+        limits: table.optional("header_limits", limits).unwrap_or_default(),
     };
     table.finish();
     Entry { name, frontend }
@@ -128,9 +133,36 @@ fn takes(ports: &Ports, port: u16) -> bool {
 }
 
 fn tcp(table: &mut Table<'_>, all: &Everything<'_>) -> Mode {
-    let why = "this is for `mode = \"http\"`";
-    table.refuse(&["route", "health_uri", "trusted_proxies"], why);
-    Mode::Tcp { pool: table.required("pool", |value| all.pool(value)).unwrap_or(0) }
+    const OF_HTTP: [&str; 6] = [
+        "health_uri",
+        "trusted_proxies",
+        "request_headers",
+        "response_headers",
+        "unique_id",
+        "error_page",
+    ];
+    table.refuse(&OF_HTTP, "this is for `mode = \"http\"`");
+    let mut routes = Vec::new();
+    for value in table.take("route").map(|value| value.one_or_more()).unwrap_or_default() {
+        let Some(mut table) = value.table() else { continue };
+        let hosts = table.required("sni", route::hosts);
+        let pool = table.required("pool", |value| all.pool(value));
+        table.finish();
+        if let (Some(hosts), Some(pool)) = (hosts, pool) {
+            routes.push(TcpRoute { hosts, pool });
+        }
+    }
+    match table.take("pool") {
+        Some(value) => {
+            let pool = all.pool(&value);
+            routes.extend(pool.map(|pool| TcpRoute { hosts: vec![], pool }));
+        }
+        None if routes.is_empty() => {
+            table.problem("neither `pool` nor a `route`: connections have nowhere to go");
+        }
+        None => {}
+    }
+    Mode::Tcp(routes)
 }
 
 fn http(table: &mut Table<'_>, all: &Everything<'_>) -> Mode {
@@ -138,114 +170,77 @@ fn http(table: &mut Table<'_>, all: &Everything<'_>) -> Mode {
         .take("route")
         .map(|value| {
             let tables = value.one_or_more();
-            tables.iter().filter_map(|value| route(value.table()?, all)).collect()
+            tables.iter().filter_map(|value| route::read(value.table()?, all)).collect()
         })
         .unwrap_or_default();
     match table.take("pool") {
         Some(value) => {
             let action = all.pool(&value).map(Action::Pool);
-            routes.extend(action.map(|action| Route { conditions: vec![], action }));
+            routes.extend(action.map(|action| Route::new(vec![], action)));
         }
         None if routes.is_empty() => {
             table.problem("neither `pool` nor a `route`: requests have nowhere to go");
         }
         None => {}
     }
-    let health_uri = table.optional("health_uri", path);
-    let trusted_proxies = table.or("trusted_proxies", vec![], |value| value.set(Value::prefix));
-    Mode::Http(Http { routes, health_uri, trusted_proxies })
+    Mode::Http(Http {
+        routes,
+        health_uri: table.optional("health_uri", route::path),
+        trusted_proxies: table.or("trusted_proxies", vec![], |value| value.set(Value::prefix)),
+        request_headers: table.optional("request_headers", route::edits).unwrap_or_default(),
+        response_headers: table.optional("response_headers", route::edits).unwrap_or_default(),
+        unique_id: table.optional("unique_id", pool::header_name),
+        error_pages: table.optional("error_page", error_pages).unwrap_or_default(),
+    })
 }
 
-/// `[[frontend.route]]`
-fn route(mut table: Table<'_>, all: &Everything<'_>) -> Option<Route> {
-    let mut conditions = Vec::new();
-    conditions.extend(table.optional("host", hosts).map(Condition::Host));
-    conditions.extend(table.optional("path", path).map(Condition::Path));
-    conditions.extend(table.optional("path_prefix", path).map(Condition::PathPrefix));
-    conditions.extend(table.optional("method", methods).map(Condition::Method));
-    let pool = table.take("pool");
-    let redirect = table.take("redirect");
-    let action = match (&pool, &redirect) {
-        (Some(value), None) => all.pool(value).map(Action::Pool),
-        (None, Some(value)) => self::redirect(value),
-        (Some(_), Some(value)) => {
-            value.problem("write `pool` or `redirect`, not both");
-            None
+/// `[{ status = 503, file = "/etc/palier/503.html", content_type = "text/html" }]`: files are read now.
+fn error_pages(value: &Value<'_>) -> Option<Vec<ErrorPage>> {
+    let mut pages = Vec::new();
+    for value in value.one_or_more() {
+        let Some(mut table) = value.table() else { continue };
+        let status = table.required("status", |value| {
+            let status = value.number(400..=599_u16)?;
+            http::StatusCode::from_u16(status).ok()
+        });
+        let content_type = table.or(
+            "content_type",
+            http::HeaderValue::from_static("text/html; charset=utf-8"),
+            |value| {
+                const EXPECTED: &str = "a media type, as \"text/html\"";
+                value.text(EXPECTED)?.parse().ok().or_else(|| value.is_not(EXPECTED))
+            },
+        );
+        let body = table.required("file", |value| {
+            let path = value.path()?;
+            match std::fs::read(&path) {
+                Ok(bytes) if bytes.len() <= PAGE => Some(bytes.into()),
+                Ok(_) => value.is_not(format!("a page: it has more than {PAGE} bytes")),
+                Err(error) => {
+                    value.problem(format!("cannot read {}: {error}", path.display()));
+                    None
+                }
+            }
+        });
+        table.finish();
+        if let (Some(status), Some(body)) = (status, body) {
+            pages.push(ErrorPage { status, content_type, body });
         }
-        (None, None) => {
-            table.problem("neither `pool` nor `redirect`: what becomes of such requests?");
-            None
-        }
-    };
-    table.finish();
-    Some(Route { conditions, action: action? })
-}
-
-/// `"https://{host}{path}"`, or `{ to = "...", status = 301 }`.
-fn redirect(value: &Value<'_>) -> Option<Action> {
-    const EXPECTED: &str = "a URL, in which {host} and {path} may stand";
-    let target = |value: &Value<'_>| {
-        value.text_that(EXPECTED, |text| {
-            let filled = text.replace("{host}", "example.org").replace("{path}", "/a?b");
-            filled.parse::<http::Uri>().is_ok() && !filled.contains(['{', '}'])
-        })
-    };
-    if !value.raw().is_table() {
-        return Some(Action::Redirect(http::StatusCode::FOUND, target(value)?));
     }
+    Some(pages)
+}
+
+/// `{ count = 128, bytes = 32768 }`
+fn limits(value: &Value<'_>) -> Option<HeaderLimits> {
     let mut table = value.table()?;
-    let to = table.required("to", target);
-    let status = table.or("status", http::StatusCode::FOUND, |value| {
-        let known = value.integer().and_then(|number| u16::try_from(number).ok());
-        let known = known.filter(|status| REDIRECTS.contains(status));
-        let status = known.and_then(|status| http::StatusCode::from_u16(status).ok());
-        status.or_else(|| value.is_not("a status of redirects: 301, 302, 303, 307 or 308"))
-    });
-    table.finish();
-    Some(Action::Redirect(status, to?))
-}
-
-/// `"www.example.org"`, `["example.org", "*.example.org"]`
-fn hosts(value: &Value<'_>) -> Option<Vec<String>> {
-    const EXPECTED: &str = "a host in lower case without port, or *.HOST for all below it";
-    let read = |value: &Value<'_>| {
-        value.text_that(EXPECTED, |text| {
-            let bare = text.strip_prefix("*.").unwrap_or(text);
-            let good =
-                |c: char| c.is_ascii_graphic() && !c.is_ascii_uppercase() && !"*/@\\[]".contains(c);
-            !bare.is_empty() && bare.chars().all(good)
-        })
+    let default = HeaderLimits::default();
+    let limits = HeaderLimits {
+        count: table.or("count", default.count, |value| value.number(1..=10_000)),
+        // hyper takes no less.
+        bytes: table.or("bytes", default.bytes, |value| value.number(8192..=1 << 20)),
     };
-    some_or_one(value, read)
-}
-
-fn methods(value: &Value<'_>) -> Option<Vec<http::Method>> {
-    const EXPECTED: &str = "a method, as \"GET\"";
-    some_or_one(value, |value| {
-        let text = value.text(EXPECTED)?;
-        let good = text.bytes().all(|byte| byte.is_ascii_uppercase());
-        let method = http::Method::from_bytes(text.as_bytes()).ok().filter(|_| good);
-        method.or_else(|| value.is_not(EXPECTED)).map(|method| method.to_string())
-    })
-    .map(|names| names.iter().filter_map(|name| name.parse().ok()).collect())
-}
-
-/// A list of what `read` reads, or one alone.
-fn some_or_one(
-    value: &Value<'_>,
-    read: impl Fn(&Value<'_>) -> Option<String>,
-) -> Option<Vec<String>> {
-    if value.raw().is_array() {
-        return Some(value.some(read)?.into_iter().map(|placed| placed.value).collect());
-    }
-    Some(vec![read(value)?])
-}
-
-fn path(value: &Value<'_>) -> Option<String> {
-    value.text_that("a path that begins with `/`, without query or blanks", |text| {
-        text.starts_with('/')
-            && text.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#')
-    })
+    table.finish();
+    Some(limits)
 }
 
 fn timeouts(value: &Value<'_>) -> Option<ClientTimeouts> {
@@ -256,7 +251,9 @@ fn timeouts(value: &Value<'_>) -> Option<ClientTimeouts> {
         idle: time("idle", default.idle),
         handshake: time("handshake", default.handshake),
         header: time("header", default.header),
+        body: time("body", default.body),
         tunnel: time("tunnel", default.tunnel),
+        total: table.optional("total", |value| value.duration(SHORTEST..=DAY)),
     };
     table.finish();
     Some(timeouts)

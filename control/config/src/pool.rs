@@ -6,34 +6,42 @@ use std::time::Duration;
 
 use proxy::balance::Method;
 use proxy::proxy_protocol::Version;
-use proxy::settings::{Key, Server, ServerTimeouts};
+use proxy::settings::{Affinity, Key, Queue, Server, ServerTimeouts};
 
 use crate::check;
-use crate::duration::DAY;
+use crate::duration::{DAY, days};
 use crate::name;
-use crate::place::Placed;
+use crate::place::{Place, Placed};
 use crate::settings::Pool;
+use crate::suggest;
 use crate::table::Table;
 use crate::tls;
-use crate::value::Value;
+use crate::value::{Value, quoted};
 
 /// Highest weight of a server (HAProxy's).
 const MAX_WEIGHT: u32 = 256;
 /// Most tries of a request at other servers.
 const MAX_RETRIES: u32 = 100;
+/// Most connections, and most requests that wait.
+const MANY: u32 = 10_000_000;
+/// Longest life of a cookie.
+const YEAR: Duration = days(400);
 /// No deadline of a server is shorter.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// A pool, and where its name stands.
 pub(crate) struct Entry {
     pub(crate) name: Placed<String>,
+    /// The name of the pool that answers while no server of this one takes requests.
+    sorry: Option<Placed<String>>,
     pub(crate) pool: Pool,
 }
 
 /// Reads one.
 pub(crate) fn read(table: Table<'_>, position: usize) -> Entry {
     let (mut table, name) = name::entry(table, "pool", position);
-    let servers = servers(&mut table);
+    let limit = table.optional("max_connections", |value| value.number(0..=MANY));
+    let servers = servers(&mut table, limit);
     let (method, key) = table.or("balance", (Method::RoundRobin, Key::Source), balance);
     let quorum = table.or("quorum", 1, |value| {
         let quorum = value.number(1..=u32::MAX)?;
@@ -52,16 +60,77 @@ pub(crate) fn read(table: Table<'_>, position: usize) -> Entry {
         }),
         tls: table.optional("tls", tls::of_servers),
         retries: table.or("retries", 2, |value| value.number(0..=MAX_RETRIES)),
+        retry_budget: table.or("retry_budget", 20, percent),
         quorum,
+        affinity: table.optional("affinity", affinity),
+        slow_start: table.or("slow_start", Duration::ZERO, |v| v.duration(Duration::ZERO..=DAY)),
+        queue: table.optional("queue", queue).unwrap_or_default(),
+        sorry: None,
         timeouts: table.optional("timeouts", timeouts).unwrap_or_default(),
         checks: table.take("check").map(|value| check::of_pool(&value)).unwrap_or_default(),
     };
+    let sorry = table.optional("sorry_pool", |value| {
+        let name = value.text("the name of a [[pool]]")?.to_owned();
+        Some(Placed { value: name, place: value.place().clone() })
+    });
     table.finish();
-    Entry { name, pool }
+    Entry { name, sorry, pool }
+}
+
+/// Finds the sorry pools, and tells of names that are there twice or not at all.
+pub(crate) fn resolve(entries: &mut [Entry], tell: impl Fn(&Place, String)) {
+    let names: Vec<String> = entries.iter().map(|entry| entry.name.value.clone()).collect();
+    for (own, entry) in entries.iter_mut().enumerate() {
+        let name = &entry.name;
+        if !name.value.is_empty() && names[..own].contains(&name.value) {
+            tell(&name.place, "another [[pool]] has this name".into());
+        }
+        let Some(sorry) = &entry.sorry else { continue };
+        match names.iter().position(|name| *name == sorry.value) {
+            Some(place) if place == own => tell(&sorry.place, "a pool is not its own".into()),
+            Some(place) => entry.pool.sorry = Some(place),
+            None => {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                let meant = suggest::nearest(&sorry.value, &names);
+                let meant = meant.map(|name| format!(" (did you mean \"{name}\"?)"));
+                let meant = meant.unwrap_or_default();
+                let text = format!("{} is not the name of a [[pool]]{meant}", quoted(&sorry.value));
+                tell(&sorry.place, text);
+            }
+        }
+    }
+}
+
+/// `"20%"`
+fn percent(value: &Value<'_>) -> Option<u32> {
+    const EXPECTED: &str = "a share of all requests from \"0%\" to \"100%\"";
+    let text = value.text(EXPECTED)?;
+    let number = text.strip_suffix('%').and_then(|digits| digits.parse().ok());
+    number.filter(|percent| *percent <= 100).or_else(|| value.is_not(EXPECTED))
+}
+
+/// `{ cookie = "SRV", max_age = "1h", secure = true }`
+fn affinity(value: &Value<'_>) -> Option<Affinity> {
+    let mut table = value.table()?;
+    let cookie = table.required("cookie", cookie_name);
+    let max_age = table.optional("max_age", |value| value.duration(Duration::from_secs(1)..=YEAR));
+    let secure = table.or("secure", false, Value::boolean);
+    table.finish();
+    Some(Affinity { cookie: cookie?, max_age, secure })
+}
+
+/// `{ length = 1024, timeout = "5s" }`
+fn queue(value: &Value<'_>) -> Option<Queue> {
+    let mut table = value.table()?;
+    let default = Queue::default();
+    let length = table.or("length", default.length, |value| value.number(0..=MANY));
+    let timeout = table.or("timeout", default.timeout, |value| value.duration(SHORTEST..=DAY));
+    table.finish();
+    Some(Queue { length, timeout })
 }
 
 /// `servers`: addresses, or tables of them.
-fn servers(table: &mut Table<'_>) -> Vec<Server> {
+fn servers(table: &mut Table<'_>, limit: Option<u32>) -> Vec<Server> {
     let mut names = BTreeSet::new();
     let Some(list) = table.demand("servers") else { return Vec::new() };
     if list.is_empty_list() {
@@ -72,6 +141,8 @@ fn servers(table: &mut Table<'_>) -> Vec<Server> {
             Some(_) => server(value)?,
             None => plain(value, address(value)?),
         };
+        let max_connections = server.max_connections.or(limit);
+        let server = Server { max_connections, ..server };
         if !names.insert(server.name.clone()) {
             value.problem(format!("another server has the name {}", server.name));
         }
@@ -88,7 +159,7 @@ fn servers(table: &mut Table<'_>) -> Vec<Server> {
 /// A server of which nothing but its address is said: that is its name.
 fn plain(value: &Value<'_>, address: SocketAddr) -> Server {
     let name = value.raw().as_str().map_or_else(|| address.to_string(), str::to_owned);
-    Server { name, address, weight: 1, backup: false }
+    Server { name, address, weight: 1, backup: false, max_connections: None }
 }
 
 /// `{ name = "web1", address = "192.0.2.1:80", weight = 2, backup = true }`
@@ -104,10 +175,12 @@ fn server(value: &Value<'_>) -> Option<Server> {
     });
     let weight = table.or("weight", 1, |value| value.number(0..=MAX_WEIGHT));
     let backup = table.or("backup", false, Value::boolean);
+    let max_connections = table.optional("max_connections", |value| value.number(0..=MANY));
     table.finish();
     let (at, address) = (at?, address?);
     let server = plain(&at, address);
-    Some(Server { name: name.unwrap_or(server.name), weight, backup, ..server })
+    let name = name.unwrap_or(server.name);
+    Some(Server { name, weight, backup, max_connections, ..server })
 }
 
 /// `192.0.2.1:80`, `[2001:db8::1]:80`

@@ -12,13 +12,16 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::assign::Asker;
 use crate::core::{Core, Door};
+use crate::hello;
 use crate::http::Client;
+use crate::http::route::is_host;
 use crate::pool::Pool;
 use crate::proxy_protocol::{self, Header};
-use crate::settings::{Frontend, Key, Mode};
+use crate::settings::{Frontend, Key, Mode, TcpRoute};
 use crate::tunnel;
-use crate::upstream::{self, Ends, Secured, Stream};
+use crate::upstream::{self, Ends, Origin, Secured, Stream};
 
 /// Serves it.
 pub(crate) async fn serve(
@@ -119,15 +122,41 @@ impl Place {
 
     async fn converse<S: Stream + 'static>(self, stream: S, ends: Ends, tls: Option<Secured>) {
         let Self { core, frontend, listening, .. } = self;
-        match frontend.mode {
-            Mode::Http(_) => {
-                Client::new(core, frontend, listening, ends, tls).serve(stream).await;
+        match &frontend.mode {
+            Mode::Http(http) => {
+                let name = http.unique_id.is_some().then(|| format!("{:032x}", fastrand::u128(..)));
+                let origin = Origin { ends, tls, name };
+                Client::new(core, frontend, listening, origin).serve(stream).await;
             }
-            Mode::Tcp { pool } => {
-                let pool = core.state().pools.get(pool).cloned();
-                if let Some(pool) = pool {
-                    pass(&core, &frontend, &pool, stream, ends, tls.as_ref()).await;
+            Mode::Tcp(routes) => {
+                let mut stream = stream;
+                let needs_name = routes.iter().any(|route| !route.hosts.is_empty());
+                let (told, host) = match &tls {
+                    Some(secured) => (BytesMut::new(), secured.name().map(str::to_owned)),
+                    None if needs_name => {
+                        match timeout(frontend.timeouts.handshake, hello::read(&mut stream)).await {
+                            Ok(Ok(read)) => read,
+                            Ok(Err(_)) | Err(_) => return,
+                        }
+                    }
+                    None => Default::default(),
+                };
+                let fits = |route: &&TcpRoute| {
+                    let is =
+                        |pattern: &String| host.as_ref().is_some_and(|host| is_host(pattern, host));
+                    route.hosts.is_empty() || route.hosts.iter().any(is)
+                };
+                let Some(route) = routes.iter().find(fits) else { return };
+                let Some(pool) = core.state().pools.get(route.pool).cloned() else { return };
+                let origin = Origin { ends, tls, name: None };
+                if told.is_empty() {
+                    return pass(&core, &frontend, &pool, stream, &origin).await;
                 }
+                // What was read to find out where it goes comes first.
+                let (read, write) = tokio::io::split(stream);
+                let stream =
+                    tokio::io::join(AsyncReadExt::chain(io::Cursor::new(told), read), write);
+                pass(&core, &frontend, &pool, stream, &origin).await;
             }
         }
     }
@@ -139,19 +168,22 @@ async fn pass<S: Stream>(
     frontend: &Frontend,
     pool: &Arc<Pool>,
     stream: S,
-    ends: Ends,
-    tls: Option<&Secured>,
+    origin: &Origin,
 ) {
     let key = match pool.settings.key {
-        Key::Source => Some(core.hash(ends.client.ip())),
+        Key::Source => Some(core.hash(origin.ends.client.ip())),
         Key::Header(_) | Key::Cookie(_) => None,
     };
     let mut tried = Vec::new();
+    let asker = Asker { core, pool, key, own: None };
+    pool.budget.earn(pool.settings.retry_budget);
     while tried.len() <= pool.settings.retries as usize {
-        let Some(place) = core.choose(pool, &tried, key) else { return };
+        if !tried.is_empty() && !pool.budget.spend() {
+            return;
+        }
+        let Ok((place, _lease)) = asker.assign(&tried).await else { return };
         let server = &pool.servers[place];
-        let _lease = server.take();
-        match upstream::connect(pool, server, ends, tls).await {
+        match upstream::connect(pool, server, origin).await {
             Ok(upstream) => return tunnel::run(stream, upstream, frontend.timeouts.tunnel).await,
             Err(error) => {
                 tracing::debug!(server = server.settings.name, %error, "no connection");

@@ -176,16 +176,25 @@ impl Core {
         }
     }
 
-    /// The place of the server that gets the next request of a pool; nothing if nobody is left.
-    pub(crate) fn choose(&self, pool: &Pool, tried: &[usize], key: Option<u64>) -> Option<usize> {
+    /// The place of the server that gets the next request of a pool.
+    ///
+    /// # Errors
+    /// Nobody is left, and whether that is for want of room.
+    pub(crate) fn choose(
+        &self,
+        pool: &Pool,
+        tried: &[usize],
+        key: Option<u64>,
+    ) -> Result<usize, bool> {
         let mut candidates = self.candidates.borrow_mut();
-        pool.candidates(tried, &mut candidates);
+        let full = pool.candidates(tried, &mut candidates);
         let mut balances = self.balances.borrow_mut();
         let name = &pool.settings.name;
         if !balances.contains_key(name) {
             balances.insert(name.clone(), Balance::new(fastrand::u64(..)));
         }
-        balances.get_mut(name)?.choose(pool.settings.method, &candidates, key)
+        let balance = balances.get_mut(name);
+        balance.and_then(|one| one.choose(pool.settings.method, &candidates, key)).ok_or(full)
     }
 
     /// What requests are told apart by: the same on every core and node of the site.

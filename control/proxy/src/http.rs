@@ -2,36 +2,37 @@
 
 mod attempt;
 mod body;
+mod edit;
 mod headers;
-mod route;
+pub(crate) mod route;
 mod upgrade;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::time::sleep;
 
 use self::attempt::Attempt;
 pub(crate) use self::body::{Answer, Outgoing};
+use self::edit::Known;
 use self::route::Asked;
 use crate::core::{Core, State};
-use crate::settings::{Action, Frontend, Http, Mode};
+use crate::settings::{Action, ErrorPage, Frontend, Http, Mode};
 use crate::state::NodeState;
 use crate::stream::{Guarded, Phase, Stage};
-use crate::upstream::{Ends, Kept, Secured, Stream};
+use crate::upstream::{Kept, Origin, Stream};
 
-/// Most headers of a request.
-const MAX_HEADERS: usize = 128;
 /// Tells tier 2 what a node wants to be, at once.
 const PALIER_STATE: header::HeaderName = header::HeaderName::from_static("palier-state");
-/// Most bytes of a request's header.
-const MAX_HEADER: usize = 32 * 1024;
 
 /// A client, for as long as it is connected.
 pub(crate) struct Client {
@@ -40,9 +41,9 @@ pub(crate) struct Client {
     pub(crate) frontend: Arc<Frontend>,
     /// The address that it came to, of the frontend's.
     listening: SocketAddr,
-    pub(crate) ends: Ends,
-    /// How it speaks TLS with us, if it does.
-    pub(crate) tls: Option<Secured>,
+    pub(crate) origin: Origin,
+    /// Requests so far.
+    requests: Cell<u64>,
     stage: Stage,
     /// Connections to servers that were told who it is.
     own: Rc<Kept>,
@@ -53,11 +54,10 @@ impl Client {
         core: Rc<Core>,
         frontend: Arc<Frontend>,
         listening: SocketAddr,
-        ends: Ends,
-        tls: Option<Secured>,
+        origin: Origin,
     ) -> Self {
-        let stage = Stage::default();
-        Self { core, frontend, listening, ends, tls, stage, own: Rc::default() }
+        let (requests, stage, own) = Default::default();
+        Self { core, frontend, listening, origin, requests, stage, own }
     }
 
     /// Serves its requests until it or we have enough.
@@ -65,7 +65,7 @@ impl Client {
     where
         S: Stream + 'static,
     {
-        let timeouts = self.frontend.timeouts;
+        let Frontend { timeouts, limits, .. } = *self.frontend;
         let stream = Guarded::new(stream, self.stage.clone(), timeouts);
         let client = Rc::new(self);
         let service = service_fn(|request| {
@@ -74,8 +74,8 @@ impl Client {
         });
         let connection = http1::Builder::new()
             .half_close(false)
-            .max_headers(MAX_HEADERS)
-            .max_header_size(MAX_HEADER)
+            .max_headers(limits.count)
+            .max_header_size(limits.bytes)
             .header_read_timeout(None) // `Guarded` has it
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
@@ -93,10 +93,27 @@ impl Client {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
         self.stage.set(Phase::Serving);
-        let mut response = match self.decide(request).await {
-            Ok(response) => response,
-            Err(refusal) => self.own_answer(refusal.status, refusal.text),
+        self.requests.set(self.requests.get() + 1);
+        // The settings of this moment, which may be others than when the client came.
+        let state = self.core.state();
+        let door = state.door(self.listening);
+        let frontend = door.map_or(&self.frontend, |door| &door.frontend).clone();
+        let Mode::Http(http) = &frontend.mode else {
+            return self.refusal(Refusal::NOWHERE, &[]);
         };
+        let decided = match frontend.timeouts.total {
+            None => self.decide(request, &state, http).await,
+            Some(total) => {
+                let mut deadline = Box::pin(sleep(total));
+                tokio::select! {
+                    decided = self.decide(request, &state, http) => {
+                        decided.map(|response| response.map(|body| body.until(Some(deadline))))
+                    }
+                    () = deadline.as_mut() => Err(Refusal::LATE),
+                }
+            }
+        };
+        let mut response = decided.unwrap_or_else(|why| self.refusal(why, &http.error_pages));
         if self.core.is_closing() {
             let close = header::HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
@@ -104,22 +121,25 @@ impl Client {
         response
     }
 
-    async fn decide(&self, mut request: Request<Incoming>) -> Result<Response<Answer>, Refusal> {
-        // The settings of this moment, which may be others than when the client came.
-        let state = self.core.state();
-        let door = state.door(self.listening);
-        let frontend = door.map_or(&self.frontend, |door| &door.frontend);
-        let Mode::Http(http) = &frontend.mode else { return Err(Refusal::NOWHERE) };
+    async fn decide(
+        &self,
+        mut request: Request<Incoming>,
+        state: &State,
+        http: &Http,
+    ) -> Result<Response<Answer>, Refusal> {
         let host = host(&mut request)?;
         let path = request.uri().path();
         if http.health_uri.as_deref() == Some(path) {
-            return Ok(self.health(http, &state));
+            return Ok(self.health(http, state));
         }
-        let asked = Asked { method: request.method(), host: &host, path };
+        let (method, headers) = (request.method(), request.headers());
+        let asked = Asked { method, host: &host, path, headers };
         let Some(route) = route::find(&http.routes, asked) else { return Err(Refusal::NOWHERE) };
+        let scheme = if self.origin.tls.is_some() { "https" } else { "http" };
         match &route.action {
             Action::Redirect(status, target) => {
                 let target = target
+                    .replace("{scheme}", scheme)
                     .replace("{host}", &host)
                     .replace("{path}", route::path_and_query(request.uri()));
                 let mut response = self.own_answer(*status, "");
@@ -127,13 +147,23 @@ impl Client {
                 response.headers_mut().insert(header::LOCATION, location);
                 Ok(response)
             }
+            Action::Answer(status, body) => Ok(self.own_answer(*status, body.clone())),
             Action::Pool(place) => {
-                let Some(pool) = state.pools.get(*place) else { return Err(Refusal::BUSY) };
-                let trusted = http
-                    .trusted_proxies
-                    .iter()
-                    .any(|p| p.contains(self.ends.client.ip().to_canonical()));
-                Attempt { client: self, pool, trusted }.run(request).await
+                let Some(mut pool) = state.pools.get(*place) else { return Err(Refusal::BUSY) };
+                if let Some(sorry) = pool.settings.sorry.and_then(|place| state.pools.get(place))
+                    && pool.usable() == 0
+                {
+                    pool = sorry;
+                }
+                let client = self.origin.ends.client.ip().to_canonical();
+                let trusted = http.trusted_proxies.iter().any(|prefix| prefix.contains(client));
+                let name = self.origin.name.as_ref();
+                let unique_id = name.map(|name| format!("{name}-{}", self.requests.get()));
+                let unique_id = unique_id.as_deref();
+                let known = Known { client, host: &host, scheme, unique_id };
+                Attempt { client: self, pool, http, route, known: &known, trusted }
+                    .run(request)
+                    .await
             }
         }
     }
@@ -142,7 +172,7 @@ impl Client {
     fn health(&self, http: &Http, state: &State) -> Response<Answer> {
         let mut pools = http.routes.iter().filter_map(|route| match route.action {
             Action::Pool(place) => state.pools.get(place),
-            Action::Redirect(..) => None,
+            Action::Redirect(..) | Action::Answer(..) => None,
         });
         let node = self.core.node();
         let enough = pools.all(|pool| pool.usable() >= pool.settings.quorum as usize);
@@ -162,10 +192,24 @@ impl Client {
         response
     }
 
-    fn own_answer(&self, status: StatusCode, text: &'static str) -> Response<Answer> {
+    /// What a client is told instead of a server's answer.
+    fn refusal(&self, why: Refusal, pages: &[ErrorPage]) -> Response<Answer> {
+        match pages.iter().find(|page| page.status == why.status) {
+            None => self.own_answer(why.status, why.text),
+            Some(page) => {
+                let mut response = self.own_answer(why.status, page.body.clone());
+                response.headers_mut().insert(header::CONTENT_TYPE, page.content_type.clone());
+                response
+            }
+        }
+    }
+
+    fn own_answer(&self, status: StatusCode, text: impl Into<Bytes>) -> Response<Answer> {
+        let text = text.into();
+        let has_text = !text.is_empty();
         let mut response = Response::new(Answer::own(text, self.stage.clone()));
         *response.status_mut() = status;
-        if !text.is_empty() {
+        if has_text {
             let kind = header::HeaderValue::from_static("text/plain");
             response.headers_mut().insert(header::CONTENT_TYPE, kind);
         }
@@ -186,6 +230,8 @@ impl Refusal {
     const BUSY: Self =
         Self { status: StatusCode::SERVICE_UNAVAILABLE, text: "no server is available\n" };
     const FAILED: Self = Self { status: StatusCode::BAD_GATEWAY, text: "the server failed\n" };
+    const SLOW: Self =
+        Self { status: StatusCode::REQUEST_TIMEOUT, text: "the request takes too long\n" };
     const LATE: Self =
         Self { status: StatusCode::GATEWAY_TIMEOUT, text: "the server takes too long\n" };
 }

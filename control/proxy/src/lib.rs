@@ -8,9 +8,12 @@
 //! that are kept; what is known and counted of servers is common to all. Settings are replaced as a whole
 //! while connections go on: each request sees the settings of its moment.
 
+mod affinity;
+mod assign;
 pub mod balance;
 mod connection;
 mod core;
+mod hello;
 mod http;
 mod listener;
 mod pool;
@@ -112,9 +115,13 @@ impl Proxy {
     /// What is thought of a server from now on; whether that is news. What it has goes on.
     pub fn set_server(&self, pool: &str, server: &str, state: ServerState) -> bool {
         let pools = self.state.pools.iter().filter(|one| one.settings.name == pool);
-        let mut servers = pools.flat_map(|pool| &pool.servers);
-        let found = servers.find(|one| one.settings.name == server);
-        found.is_some_and(|server| server.set_state(state))
+        let mut found = pools.filter_map(|pool| Some((pool, pool.server(server)?)));
+        let Some((pool, server)) = found.next() else { return false };
+        let news = server.set_state(state);
+        if news {
+            pool.queue.changed();
+        }
+        news
     }
 
     /// What health URIs say of this node from now on.
@@ -137,6 +144,7 @@ impl Proxy {
         };
         let pool = |pool: &Arc<pool::Pool>| PoolStatus {
             usable: u32::try_from(pool.usable()).unwrap_or(u32::MAX),
+            waiting: pool.queue.waiting(),
             servers: pool.servers.iter().map(server).collect(),
         };
         Status { open: self.open() as u64, pools: self.state.pools.iter().map(pool).collect() }

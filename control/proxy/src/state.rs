@@ -9,6 +9,8 @@ pub struct ServerState {
     pub availability: Availability,
     /// Percent of its configured weight; 0: no new requests.
     pub weight_percent: u16,
+    /// Most requests that it wants to have at once, beside what the settings say.
+    pub max_connections: Option<u32>,
 }
 
 /// Whether a server takes requests.
@@ -27,13 +29,15 @@ pub enum Availability {
 
 impl Default for ServerState {
     fn default() -> Self {
-        Self { availability: Availability::Up, weight_percent: 100 }
+        Self { availability: Availability::Up, weight_percent: 100, max_connections: None }
     }
 }
 
 impl ServerState {
     pub(crate) fn pack(self) -> u64 {
-        u64::from(self.weight_percent) << 8 | self.availability as u64
+        // Nobody limits himself to four thousand million.
+        let limit = self.max_connections.unwrap_or(u32::MAX);
+        u64::from(limit) << 32 | u64::from(self.weight_percent) << 8 | self.availability as u64
     }
 
     pub(crate) fn unpack(packed: u64) -> Self {
@@ -43,7 +47,9 @@ impl ServerState {
             2 => Availability::Maintenance,
             _ => Availability::Down,
         };
-        Self { availability, weight_percent: (packed >> 8) as u16 }
+        let limit = (packed >> 32) as u32;
+        let max_connections = (limit != u32::MAX).then_some(limit);
+        Self { availability, weight_percent: (packed >> 8) as u16, max_connections }
     }
 }
 
@@ -75,6 +81,8 @@ pub struct Status {
 pub struct PoolStatus {
     /// How many of its servers take new requests.
     pub usable: u32,
+    /// Requests that wait for one of them.
+    pub waiting: u32,
     /// In the order of the settings.
     pub servers: Vec<ServerStatus>,
 }

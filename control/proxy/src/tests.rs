@@ -4,8 +4,10 @@
 mod client;
 mod drain;
 mod hostile;
+mod pools;
 mod proxied;
 mod requests;
+mod routes;
 mod server;
 mod tls;
 
@@ -40,6 +42,7 @@ fn pool(name: &str, servers: &[SocketAddr]) -> Pool {
         address,
         weight: 1,
         backup: false,
+        max_connections: None,
     };
     Pool {
         name: name.into(),
@@ -49,7 +52,12 @@ fn pool(name: &str, servers: &[SocketAddr]) -> Pool {
         send_proxy: None,
         tls: None,
         retries: 2,
+        retry_budget: 20,
         quorum: 1,
+        affinity: None,
+        slow_start: Duration::ZERO,
+        queue: Queue::default(),
+        sorry: None,
         timeouts: ServerTimeouts {
             connect: 2 * SOON / 10,
             response: SOON,
@@ -60,7 +68,7 @@ fn pool(name: &str, servers: &[SocketAddr]) -> Pool {
 
 /// A frontend of requests that all go to the first pool.
 fn frontend() -> Frontend {
-    let route = Route { conditions: vec![], action: Action::Pool(0) };
+    let route = Route::new(vec![], Action::Pool(0));
     Frontend {
         name: "web".into(),
         listen: vec![Listen { address: free_address(), tls: false }],
@@ -69,9 +77,10 @@ fn frontend() -> Frontend {
         mode: Mode::Http(Http {
             routes: vec![route],
             health_uri: Some("/healthcheck".into()),
-            trusted_proxies: vec![],
+            ..Http::default()
         }),
         timeouts: ClientTimeouts::default(),
+        limits: HeaderLimits::default(),
     }
 }
 
@@ -90,7 +99,7 @@ fn start(frontend: Frontend, pools: Vec<Pool>) -> (Proxy, SocketAddr) {
 fn http(frontend: &mut Frontend) -> &mut Http {
     match &mut frontend.mode {
         Mode::Http(http) => http,
-        Mode::Tcp { .. } => panic!("it passes connections as they are"),
+        Mode::Tcp(_) => panic!("it passes connections as they are"),
     }
 }
 

@@ -18,6 +18,8 @@ pub use self::tickets::TicketSecret;
 use crate::settings::{ServerTls, TlsVersion};
 
 pub(crate) use self::client::Upstream;
+#[cfg(test)]
+pub(crate) use self::client::trusting_anybody;
 
 /// Why TLS cannot be spoken as the settings say.
 #[derive(Debug, Error)]

@@ -51,6 +51,23 @@ pub(crate) struct Secured {
     alpn: Option<Vec<u8>>,
 }
 
+/// Whence a client's requests come.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) ends: Ends,
+    /// How it speaks TLS with us, if it does.
+    pub(crate) tls: Option<Secured>,
+    /// Its connection's own name, if servers are told.
+    pub(crate) name: Option<String>,
+}
+
+impl Origin {
+    fn extras(&self) -> Extras<'_> {
+        let secured = self.tls.as_ref().map(Secured::extras).unwrap_or_default();
+        Extras { unique_id: self.name.as_deref().map(str::as_bytes), ..secured }
+    }
+}
+
 impl Secured {
     pub(crate) fn of(session: &rustls::ServerConnection) -> Self {
         Self {
@@ -64,6 +81,11 @@ impl Secured {
             name: session.server_name().map(str::to_owned),
             alpn: session.alpn_protocol().map(<[u8]>::to_vec),
         }
+    }
+
+    /// The host that the client named (SNI), in lower case.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     fn extras(&self) -> Extras<'_> {
@@ -132,8 +154,7 @@ impl Kept {
 pub(crate) async fn connect(
     pool: &Pool,
     server: &Server,
-    ends: Ends,
-    secured: Option<&Secured>,
+    origin: &Origin,
 ) -> Result<Box<dyn Stream>, Unreachable> {
     let limit = pool.settings.timeouts.connect;
     let connecting = async {
@@ -142,8 +163,8 @@ pub(crate) async fn connect(
         // A request and its answer are each written at once.
         let _ = tcp.set_nodelay(true);
         if let Some(version) = pool.settings.send_proxy {
-            let extras = secured.map(Secured::extras).unwrap_or_default();
-            let header = proxy_protocol::build(version, Some((ends.client, ends.local)), &extras);
+            let ends = (origin.ends.client, origin.ends.local);
+            let header = proxy_protocol::build(version, Some(ends), &origin.extras());
             tcp.write_all(&header).await.map_err(Unreachable::Connect)?;
         }
         let Some(tls) = &pool.tls else { return Ok(Box::new(tcp) as Box<dyn Stream>) };
@@ -157,10 +178,9 @@ pub(crate) async fn connect(
 pub(crate) async fn open(
     pool: &Pool,
     server: &Server,
-    ends: Ends,
-    secured: Option<&Secured>,
+    origin: &Origin,
 ) -> Result<Connection, Unreachable> {
-    let stream = connect(pool, server, ends, secured).await?;
+    let stream = connect(pool, server, origin).await?;
     let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(Unreachable::Http)?;
     let connection = connection.with_upgrades();

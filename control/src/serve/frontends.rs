@@ -39,6 +39,7 @@ pub(super) fn settings(site: &Site) -> Settings {
             accept_proxy: frontend.accept_proxy.clone(),
             mode: frontend.mode.clone(),
             timeouts: frontend.timeouts,
+            limits: frontend.limits,
         });
     }
     let pools = config.pools.iter().map(pool).collect();
@@ -56,7 +57,12 @@ fn pool(pool: &Pool) -> settings::Pool {
         send_proxy: pool.send_proxy,
         tls: pool.tls.clone(),
         retries: pool.retries,
+        retry_budget: pool.retry_budget,
         quorum: pool.quorum,
+        affinity: pool.affinity.clone(),
+        slow_start: pool.slow_start,
+        queue: pool.queue,
+        sorry: pool.sorry,
         timeouts: pool.timeouts,
     }
 }
@@ -71,6 +77,7 @@ pub(super) fn server_state(verdict: &Verdict) -> ServerState {
             Effective::Down => Availability::Down,
         },
         weight_percent: verdict.weight,
+        max_connections: verdict.max_connections,
     }
 }
 

@@ -1,11 +1,15 @@
 //! Where clients come to the L7 nodes, and where their requests go.
 
+use std::time::Duration;
+
+use api::Prefix;
 use health::Check;
 use proxy::balance::Method;
 use proxy::proxy_protocol::Version;
-use proxy::settings::{ClientTimeouts, ClientTls, Key, Mode, Server, ServerTimeouts, ServerTls};
-
-use api::Prefix;
+use proxy::settings::{
+    Affinity, ClientTimeouts, ClientTls, HeaderLimits, Key, Mode, Queue, Server, ServerTimeouts,
+    ServerTls,
+};
 
 /// `[[frontend]]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Frontend {
     pub mode: Mode,
     /// How long a client may take.
     pub timeouts: ClientTimeouts,
+    /// How large requests' headers may be.
+    pub limits: HeaderLimits,
 }
 
 /// `[[pool]]`
@@ -45,6 +51,17 @@ pub struct Pool {
     pub tls: Option<ClientTls>,
     /// How often a request is tried at another server, if that is safe.
     pub retries: u32,
+    /// Retries in percent of all requests.
+    pub retry_budget: u32,
+    /// How clients stay with a server.
+    pub affinity: Option<Affinity>,
+    /// How long a server that comes back takes to get its whole share.
+    pub slow_start: Duration,
+    /// Where requests wait while every server has as many as it may.
+    pub queue: Queue,
+    /// Place of the pool that answers while no server of this one takes requests, in
+    /// [`Config::pools`](super::Config::pools).
+    pub sorry: Option<usize>,
     /// How many servers have to take requests for health URIs to say that all is well.
     pub quorum: u32,
     /// How long they may take.

@@ -1,6 +1,5 @@
 //! A request at servers: one after the other, for as long as nothing of it can have had an effect.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,16 +11,23 @@ use hyper::client::conn::TrySendError;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until};
 
-use super::body::Release;
+use super::body::{Progress, Release};
+use super::edit::{self, Known};
 use super::{Answer, Client, Outgoing, Refusal, headers, route, upgrade};
+use crate::affinity;
+use crate::assign::{Asker, Nobody};
 use crate::pool::{Lease, Pool, Server};
-use crate::settings::Key;
-use crate::upstream::{self, Connection, Kept};
+use crate::settings::{Http, Key, Route};
+use crate::upstream::{self, Connection, Kept, Origin};
 
 /// What an attempt needs to know.
 pub(super) struct Attempt<'a> {
     pub(super) client: &'a Client,
     pub(super) pool: &'a Arc<Pool>,
+    pub(super) http: &'a Http,
+    pub(super) route: &'a Route,
+    /// What headers are told of the request.
+    pub(super) known: &'a Known<'a>,
     /// What the client says of clients is believed.
     pub(super) trusted: bool,
 }
@@ -43,57 +49,78 @@ impl Attempt<'_> {
         mut request: Request<Incoming>,
     ) -> Result<Response<Answer>, Refusal> {
         let key = self.key(&request);
+        let own = affinity::take(&self.client.core, self.pool, request.headers_mut());
         let asked = upgrade::take(&mut request);
-        let moved = Rc::new(Cell::new(Instant::now()));
+        let progress = Rc::new(Progress::default());
         let (mut head, body) = request.into_parts();
+        let limit = self.client.frontend.timeouts.body;
         let body = match body.is_end_stream() {
-            true => Outgoing::none(moved.clone()),
-            false => Outgoing::of(body, moved.clone()),
+            true => Outgoing::none(progress.clone()),
+            false => Outgoing::of(body, limit, progress.clone()),
         };
         self.prepare(&mut head)?;
         let mut request = Request::from_parts(head, body);
 
+        let pool = self.pool;
+        pool.budget.earn(pool.settings.retry_budget);
+        let asker = Asker { core: &self.client.core, pool, key, own };
         let mut tried = Vec::new();
         loop {
-            let Some(place) = self.client.core.choose(self.pool, &tried, key) else {
-                return Err(if tried.is_empty() { Refusal::BUSY } else { Refusal::FAILED });
+            let (place, lease) = match asker.assign(&tried).await {
+                Ok(assigned) => assigned,
+                Err(Nobody::Usable) if !tried.is_empty() => return Err(Refusal::FAILED),
+                Err(Nobody::Usable | Nobody::QueueFull | Nobody::QueueLate) => {
+                    return Err(Refusal::BUSY);
+                }
             };
-            let server = &self.pool.servers[place];
-            let lease = server.take();
+            let server = &pool.servers[place];
             let connection = match self.connection(server).await {
                 Ok(connection) => connection,
                 Err(error) => {
                     tracing::debug!(server = server.settings.name, %error, "no connection");
-                    server.counters.failed.fetch_add(1, Relaxed);
-                    tried.push(place);
-                    if tried.len() > self.pool.settings.retries as usize {
+                    if self.gives_up(server, place, &mut tried) {
                         return Err(Refusal::FAILED);
                     }
                     continue;
                 }
             };
             let used = connection.used;
-            match self.send(connection, request, server, lease, &moved, asked.as_ref()).await {
-                Ok(response) => return Ok(upgrade::join(asked, response, self.client)),
+            match self.send(connection, request, server, lease, &progress, asked.as_ref()).await {
+                Ok(mut response) => {
+                    if own != Some(place) {
+                        affinity::give(&self.client.core, pool, server, response.headers_mut());
+                    }
+                    for edits in [&self.http.response_headers, &self.route.response_headers] {
+                        edit::apply(edits, response.headers_mut(), self.known);
+                    }
+                    return Ok(upgrade::join(asked, response, self.client));
+                }
                 // It was closed while it was kept: no fault of the server's.
                 Err(Failure::Untouched(back) | Failure::Repeatable(back)) if used => request = back,
-                Err(Failure::Untouched(back) | Failure::Repeatable(back))
-                    if tried.len() < self.pool.settings.retries as usize =>
-                {
-                    server.counters.failed.fetch_add(1, Relaxed);
-                    tried.push(place);
+                Err(Failure::Untouched(back) | Failure::Repeatable(back)) => {
+                    if self.gives_up(server, place, &mut tried) {
+                        return Err(Refusal::FAILED);
+                    }
                     request = back;
                 }
                 Err(Failure::Late) => {
                     server.counters.failed.fetch_add(1, Relaxed);
                     return Err(Refusal::LATE);
                 }
-                Err(Failure::Untouched(_) | Failure::Repeatable(_) | Failure::Lost) => {
+                Err(_) if progress.late.get() => return Err(Refusal::SLOW),
+                Err(Failure::Lost) => {
                     server.counters.failed.fetch_add(1, Relaxed);
                     return Err(Refusal::FAILED);
                 }
             }
         }
+    }
+
+    /// Notes that a server has failed; whether that was the last try.
+    fn gives_up(&self, server: &Server, place: usize, tried: &mut Vec<usize>) -> bool {
+        server.counters.failed.fetch_add(1, Relaxed);
+        tried.push(place);
+        tried.len() > self.pool.settings.retries as usize || !self.pool.budget.spend()
     }
 
     /// What chooses the server, if the pool goes by it.
@@ -102,10 +129,12 @@ impl Attempt<'_> {
             |name| request.headers().get(name).map(|value: &header::HeaderValue| value.as_bytes());
         let hashed = match &self.pool.settings.key {
             Key::Source => {
-                return Some(self.client.core.hash(self.client.ends.client.ip().to_canonical()));
+                return Some(
+                    self.client.core.hash(self.client.origin.ends.client.ip().to_canonical()),
+                );
             }
             Key::Header(name) => text(name)?,
-            Key::Cookie(name) => cookie(text(&header::COOKIE)?, name)?,
+            Key::Cookie(name) => affinity::cookie(text(&header::COOKIE)?, name)?,
         };
         Some(self.client.core.hash(hashed))
     }
@@ -116,12 +145,25 @@ impl Attempt<'_> {
         if let Some(protocol) = protocol {
             headers::ask_upgrade(&mut head.headers, protocol);
         }
-        let Client { ends, tls, .. } = self.client;
+        let Origin { ends, tls, .. } = &self.client.origin;
         headers::forwarded(&mut head.headers, ends.client.ip(), tls.is_some(), self.trusted);
         head.version = Version::HTTP_11;
-        if head.uri.authority().is_some() {
-            let path = route::path_and_query(&head.uri);
-            head.uri = path.parse::<Uri>().map_err(|_| Refusal::BAD)?;
+        let path = route::path_and_query(&head.uri);
+        let rewritten =
+            self.route.rewrite.as_ref().and_then(|rewrite| route::rewrite(path, rewrite));
+        match rewritten {
+            Some(path) => head.uri = path.parse::<Uri>().map_err(|_| Refusal::BAD)?,
+            None if head.uri.authority().is_some() => {
+                head.uri = path.parse::<Uri>().map_err(|_| Refusal::BAD)?;
+            }
+            None => {}
+        }
+        if let (Some(header), Some(id)) = (&self.http.unique_id, self.known.unique_id) {
+            let value = header::HeaderValue::try_from(id).map_err(|_| Refusal::BAD)?;
+            head.headers.insert(header, value);
+        }
+        for edits in [&self.http.request_headers, &self.route.request_headers] {
+            edit::apply(edits, &mut head.headers, self.known);
         }
         Ok(())
     }
@@ -140,8 +182,7 @@ impl Attempt<'_> {
                 return Ok(kept);
             }
         }
-        let Client { ends, tls, .. } = self.client;
-        upstream::open(self.pool, server, *ends, tls.as_ref()).await
+        upstream::open(self.pool, server, &self.client.origin).await
     }
 
     async fn send(
@@ -150,17 +191,17 @@ impl Attempt<'_> {
         request: Request<Outgoing>,
         server: &Arc<Server>,
         lease: Lease,
-        moved: &Rc<Cell<Instant>>,
+        progress: &Rc<Progress>,
         asked: Option<&OnUpgrade>,
     ) -> Result<Response<Answer>, Failure> {
         let Connection { mut sender, used } = connection;
         // A kept connection may be closed by the server just now, without an answer.
         let again =
-            (used && asked.is_none() && is_repeatable(&request)).then(|| copy(&request, moved));
-        moved.set(Instant::now());
+            (used && asked.is_none() && is_repeatable(&request)).then(|| copy(&request, progress));
+        progress.moved.set(Instant::now());
         let answer = tokio::select! {
             answer = sender.try_send_request(request) => answer,
-            () = silence(moved, self.pool.settings.timeouts.response) => return Err(Failure::Late),
+            () = silence(progress, self.pool.settings.timeouts.response) => return Err(Failure::Late),
         };
         let mut response = match answer {
             Ok(response) => response,
@@ -192,8 +233,8 @@ fn is_repeatable(request: &Request<Outgoing>) -> bool {
     request.method().is_idempotent() && request.body().is_end_stream()
 }
 
-fn copy(request: &Request<Outgoing>, moved: &Rc<Cell<Instant>>) -> Request<Outgoing> {
-    let mut copy = Request::new(Outgoing::none(moved.clone()));
+fn copy(request: &Request<Outgoing>, progress: &Rc<Progress>) -> Request<Outgoing> {
+    let mut copy = Request::new(Outgoing::none(progress.clone()));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.version_mut() = request.version();
@@ -201,32 +242,14 @@ fn copy(request: &Request<Outgoing>, moved: &Rc<Cell<Instant>>) -> Request<Outgo
     copy
 }
 
-/// Until nothing has moved for so long.
-async fn silence(moved: &Cell<Instant>, limit: Duration) {
+/// Until nothing has moved for so long, for all that the client does.
+async fn silence(progress: &Progress, limit: Duration) {
     loop {
-        let end = moved.get() + limit;
-        if Instant::now() >= end {
+        let now = Instant::now();
+        let end = if progress.waiting.get() { now } else { progress.moved.get() } + limit;
+        if now >= end {
             return;
         }
         sleep_until(end).await;
-    }
-}
-
-/// The value of a cookie in a `Cookie` header (RFC 6265 section 4.2).
-fn cookie<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let mut pairs = header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cookie_is_found_by_its_whole_name() {
-        let header = b"a=1; sid=x=y ; bsid=2";
-        assert_eq!(cookie(header, "sid"), Some(&b"x=y"[..]));
-        assert_eq!(cookie(header, "id"), None);
-        assert_eq!(cookie(header, "a"), Some(&b"1"[..]));
     }
 }

@@ -5,57 +5,106 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::SendRequest;
-use tokio::time::Instant;
+use thiserror::Error;
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::pool::{Lease, Server};
 use crate::stream::{Phase, Stage};
 use crate::upstream::Kept;
 
+/// Why a body ends before its end.
+#[derive(Debug, Error)]
+pub(crate) enum Cut {
+    /// The other side's connection broke, or what it said was no body.
+    #[error("{0}")]
+    Broken(#[from] hyper::Error),
+    /// It took too long.
+    #[error("it takes too long")]
+    Late,
+}
+
+/// How a request's body gets on.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// When something of it went last: from then on the server may take its time.
+    pub(super) moved: Cell<Instant>,
+    /// The client is waited for.
+    pub(super) waiting: Cell<bool>,
+    /// It was waited for in vain.
+    pub(super) late: Cell<bool>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        let moved = Cell::new(Instant::now());
+        Self { moved, waiting: Cell::default(), late: Cell::default() }
+    }
+}
+
 /// A request's body on its way to a server.
 pub(crate) struct Outgoing {
-    incoming: Option<Incoming>,
-    /// When something of it went last: from then on the server may take its time.
-    moved: Rc<Cell<Instant>>,
+    client: Option<Upload>,
+    progress: Rc<Progress>,
+}
+
+/// A body that a client sends.
+struct Upload {
+    incoming: Incoming,
+    /// How long the client may say nothing.
+    limit: Duration,
+    /// Until when, while it is waited for.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Outgoing {
-    /// The client's.
-    pub(super) fn of(incoming: Incoming, moved: Rc<Cell<Instant>>) -> Self {
-        Self { incoming: Some(incoming), moved }
+    /// The client's, who may say nothing for so long.
+    pub(super) fn of(incoming: Incoming, limit: Duration, progress: Rc<Progress>) -> Self {
+        Self { client: Some(Upload { incoming, limit, deadline: None }), progress }
     }
 
     /// Of a request that has none.
-    pub(super) fn none(moved: Rc<Cell<Instant>>) -> Self {
-        Self { incoming: None, moved }
+    pub(super) fn none(progress: Rc<Progress>) -> Self {
+        Self { client: None, progress }
     }
 }
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let frame = Pin::new(incoming).poll_frame(context);
-        if frame.is_ready() {
-            self.moved.set(Instant::now());
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let Self { client, progress } = self.get_mut();
+        let Some(Upload { incoming, limit, deadline }) = client else { return Poll::Ready(None) };
+        progress.moved.set(Instant::now());
+        progress.waiting.set(false);
+        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
+            *deadline = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Cut::from)));
         }
-        frame
+        let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(*limit)));
+        if deadline.as_mut().poll(context).is_ready() {
+            progress.late.set(true);
+            return Poll::Ready(Some(Err(Cut::Late)));
+        }
+        progress.waiting.set(true);
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.client.as_ref().is_none_or(|upload| upload.incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        let hint = |upload: &Upload| upload.incoming.size_hint();
+        self.client.as_ref().map_or_else(|| SizeHint::with_exact(0), hint)
     }
 }
 
@@ -70,6 +119,8 @@ pub(super) struct Release {
 pub(crate) struct Answer {
     source: Source,
     stage: Stage,
+    /// When it has to be over, if it has.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 enum Source {
@@ -81,13 +132,20 @@ impl Answer {
     /// A server's.
     pub(super) fn of(incoming: Incoming, release: Release, lease: Lease, stage: Stage) -> Self {
         let source = Source::Server { incoming, release: Some(release), _lease: lease };
-        Self { source, stage }
+        Self { source, stage, deadline: None }
+    }
+
+    /// The same, if it is over by then.
+    pub(super) fn until(mut self, deadline: Option<Pin<Box<Sleep>>>) -> Self {
+        self.deadline = deadline;
+        self
     }
 
     /// Our own.
     pub(super) fn own(text: impl Into<Bytes>, stage: Stage) -> Self {
         let text: Bytes = text.into();
-        Self { source: Source::Own(Some(text).filter(|text| !text.is_empty())), stage }
+        let source = Source::Own(Some(text).filter(|text| !text.is_empty()));
+        Self { source, stage, deadline: None }
     }
 }
 
@@ -104,15 +162,21 @@ impl Source {
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Some(Err(Cut::Late)));
+        }
         let frame = match &mut self.source {
             Source::Server { incoming, .. } => {
-                std::task::ready!(Pin::new(incoming).poll_frame(context))
+                let frame = std::task::ready!(Pin::new(incoming).poll_frame(context));
+                frame.map(|frame| frame.map_err(Cut::from))
             }
             Source::Own(text) => text.take().map(|text| Ok(Frame::data(text))),
         };

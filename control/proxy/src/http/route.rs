@@ -1,8 +1,8 @@
 //! Which pool a request goes to.
 
-use http::{Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
-use crate::settings::{Condition, Route};
+use crate::settings::{Condition, Rewrite, Route, ValueMatch};
 
 /// What routes look at.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,7 @@ pub(super) struct Asked<'a> {
     /// In lower case, without its port.
     pub(super) host: &'a str,
     pub(super) path: &'a str,
+    pub(super) headers: &'a HeaderMap,
 }
 
 /// The first route whose conditions all hold.
@@ -20,19 +21,50 @@ pub(super) fn find<'a>(routes: &'a [Route], asked: Asked<'_>) -> Option<&'a Rout
 
 fn holds(condition: &Condition, asked: Asked<'_>) -> bool {
     match condition {
-        Condition::Host(hosts) => hosts.iter().any(|host| match host.strip_prefix('*') {
-            // `*.example.org`: something before the dot.
-            Some(suffix) => asked.host.len() > suffix.len() && asked.host.ends_with(suffix),
-            None => asked.host == host,
-        }),
+        Condition::Host(hosts) => hosts.iter().any(|host| is_host(host, asked.host)),
         Condition::Path(path) => asked.path == path,
-        Condition::PathPrefix(prefix) => {
-            let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-            let rest = asked.path.strip_prefix(prefix);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }
+        Condition::PathPrefix(prefix) => below(asked.path, prefix).is_some(),
+        Condition::PathPattern(pattern) => pattern.is_in(asked.path),
         Condition::Method(methods) => methods.contains(asked.method),
+        Condition::Header(name, wanted) => {
+            asked.headers.get_all(name).iter().any(|value| fits(wanted, value))
+        }
+        Condition::Not(condition) => !holds(condition, asked),
     }
+}
+
+/// Whether a host is meant by `example.org`, or by `*.example.org`: something before the dot.
+pub(crate) fn is_host(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix('*') {
+        Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+        None => host == pattern,
+    }
+}
+
+/// What of a path lies below a prefix of whole segments: nothing, or from its `/` on.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(prefix.strip_suffix('/').unwrap_or(prefix))?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+fn fits(wanted: &ValueMatch, value: &HeaderValue) -> bool {
+    let is = |holds: &dyn Fn(&str) -> bool| value.to_str().is_ok_and(holds);
+    match wanted {
+        ValueMatch::Any => true,
+        ValueMatch::Exact(text) => value == text,
+        ValueMatch::Prefix(text) => is(&|value| value.starts_with(text.as_str())),
+        ValueMatch::Pattern(pattern) => is(&|value| pattern.is_in(value)),
+    }
+}
+
+/// The path and query that a server is asked for instead; nothing if they stay.
+pub(super) fn rewrite(path_and_query: &str, rewrite: &Rewrite) -> Option<String> {
+    let end = path_and_query.find('?').unwrap_or(path_and_query.len());
+    let (path, query) = path_and_query.split_at(end);
+    let rest = below(path, &rewrite.strip)?;
+    let put = rewrite.put.strip_suffix('/').unwrap_or(&rewrite.put);
+    let slash = if put.is_empty() && rest.is_empty() { "/" } else { "" };
+    Some(format!("{put}{rest}{slash}{query}"))
 }
 
 /// The host that a request is for, without its port.
@@ -51,11 +83,17 @@ pub(super) fn path_and_query(uri: &Uri) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Action;
+    use crate::settings::{Action, Pattern};
 
     #[test]
     fn conditions_hold_for_what_they_name() {
-        let get = Asked { method: &Method::GET, host: "www.example.org", path: "/a/b" };
+        let mut headers = HeaderMap::new();
+        headers.append("x-kind", HeaderValue::from_static("plain"));
+        headers.append("x-kind", HeaderValue::from_static("beta 2"));
+        let headers = &headers;
+        let get = Asked { method: &Method::GET, host: "www.example.org", path: "/a/b", headers };
+        let header = |wanted| Condition::Header("x-kind".parse().unwrap(), wanted);
+        let pattern = |text: &str| text.parse::<Pattern>().unwrap();
         let host = |name: &str| Condition::Host(vec![name.into()]);
         for (condition, expected) in [
             (host("www.example.org"), true),
@@ -71,6 +109,15 @@ mod tests {
             (Condition::Path("/a/b".into()), true),
             (Condition::Path("/a".into()), false),
             (Condition::Method(vec![Method::POST]), false),
+            (Condition::Not(Box::new(Condition::Method(vec![Method::POST]))), true),
+            (Condition::PathPattern(pattern("^/a/[a-c]$")), true),
+            (Condition::PathPattern(pattern("^/b")), false),
+            (header(ValueMatch::Any), true),
+            (header(ValueMatch::Exact("plain".into())), true),
+            (header(ValueMatch::Exact("beta".into())), false),
+            (header(ValueMatch::Prefix("beta".into())), true),
+            (header(ValueMatch::Pattern(pattern("[0-9]$"))), true),
+            (Condition::Header("x-other".parse().unwrap(), ValueMatch::Any), false),
         ] {
             assert_eq!(holds(&condition, get), expected, "{condition:?}");
         }
@@ -81,15 +128,34 @@ mod tests {
     }
 
     #[test]
+    fn paths_are_rewritten_by_whole_segments() {
+        let path = |path: &str, strip: &str, put: &str| {
+            rewrite(path, &Rewrite { strip: strip.into(), put: put.into() })
+        };
+        for (from, strip, put, to) in [
+            ("/api/v1/a?b=/api", "/api", "", Some("/v1/a?b=/api")),
+            ("/api", "/api", "", Some("/")),
+            ("/api?x", "/api/", "/", Some("/?x")),
+            ("/api/", "/api", "/v2/", Some("/v2/")),
+            ("/api/a", "/api", "/v2", Some("/v2/a")),
+            ("/a", "/", "/v2", Some("/v2/a")),
+            ("/apis", "/api", "", None),
+        ] {
+            assert_eq!(path(from, strip, put).as_deref(), to, "{from} {strip} {put}");
+        }
+    }
+
+    #[test]
     fn the_first_route_decides() {
-        let route = |conditions, pool| Route { conditions, action: Action::Pool(pool) };
+        let route = |conditions, pool| Route::new(conditions, Action::Pool(pool));
         let routes = [
             route(vec![Condition::Method(vec![Method::POST]), Condition::Path("/a".into())], 1),
             route(vec![Condition::Path("/a".into())], 2),
             route(vec![], 3),
         ];
         let pool = |method, path| {
-            let asked = Asked { method: &method, host: "", path };
+            let headers = &HeaderMap::new();
+            let asked = Asked { method: &method, host: "", path, headers };
             match find(&routes, asked).map(|route| &route.action) {
                 Some(Action::Pool(pool)) => *pool,
                 other => panic!("{other:?}"),

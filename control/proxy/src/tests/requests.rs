@@ -8,7 +8,8 @@ use super::server::ok;
 use super::*;
 use crate::{Availability, ServerState};
 
-const DOWN: ServerState = ServerState { availability: Availability::Down, weight_percent: 100 };
+const DOWN: ServerState =
+    ServerState { availability: Availability::Down, weight_percent: 100, max_connections: None };
 
 #[test]
 fn requests_of_a_connection_go_by_kept_connections_and_say_who_asks() {
@@ -70,7 +71,7 @@ fn routes_choose_the_pool_and_settings_change_under_open_connections() {
     let (a, b) = (Server::named("a"), Server::named("b"));
     let pools = vec![pool("a", &[a.address]), pool("b", &[b.address])];
     let mut frontend = frontend();
-    let to = |conditions, action| Route { conditions, action };
+    let to = Route::new;
     let path = |path: &str| vec![Condition::PathPrefix(path.into())];
     let redirect =
         Action::Redirect(http::StatusCode::MOVED_PERMANENTLY, "https://{host}{path}".into());
@@ -135,6 +136,7 @@ fn a_server_that_is_not_there_is_passed_over() {
     let server = Server::named("a");
     let mut pool = pool("p", &[free_address(), server.address]);
     pool.servers[0].weight = 5;
+    pool.retry_budget = 100;
     let (_proxy, address) = start(frontend(), vec![pool]);
     let mut client = Client::connect(address);
     for _ in 0..20 {
@@ -228,7 +230,7 @@ fn a_connection_as_it_is_may_be_closed_in_one_direction() {
         stream.write_all(&all).unwrap();
     });
     let mut frontend = frontend();
-    frontend.mode = Mode::Tcp { pool: 0 };
+    frontend.mode = Mode::Tcp(vec![TcpRoute { hosts: vec![], pool: 0 }]);
     let pools = vec![pool("p", &[free_address(), server.address])];
     let (_proxy, address) = start(frontend, pools);
     for _ in 0..4 {

@@ -323,3 +323,28 @@ fn versions_and_ciphers_are_those_of_the_policy() {
     let error = Proxy::start(NonZeroUsize::MIN, &settings(secure(tls), vec![])).unwrap_err();
     assert!(error.to_string().starts_with("there is no cipher suite RC4; there are: TLS13_"));
 }
+
+/// A server that speaks TLS by a certificate which nobody knows, and says a word.
+pub(super) fn echo_tls(word: &'static str) -> impl Fn(std::net::TcpStream) + Send + Sync {
+    let (config, _) = both("anybody.example.org");
+    move |stream| {
+        let session = rustls::ServerConnection::new(config.clone()).unwrap();
+        let mut stream = rustls::StreamOwned::new(session, stream);
+        let _ = stream.write_all(word.as_bytes());
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+        let _ = stream.read(&mut [0; 16]);
+    }
+}
+
+/// What whoever is reached under this name says; nothing if the connection ends before.
+pub(super) fn first_word(address: SocketAddr, name: &str) -> Option<String> {
+    let anybody = crate::tls::trusting_anybody();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let session = rustls::ClientConnection::new(anybody, name).unwrap();
+    let stream = std::net::TcpStream::connect(address).unwrap();
+    let mut client = rustls::StreamOwned::new(session, stream);
+    let mut word = String::new();
+    client.read_to_string(&mut word).ok()?;
+    Some(word).filter(|word| !word.is_empty())
+}

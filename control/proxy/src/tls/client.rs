@@ -119,3 +119,13 @@ impl ServerCertVerifier for AnyCertificate {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+/// A client that takes whoever comes.
+#[cfg(test)]
+pub(crate) fn trusting_anybody() -> Arc<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let anybody = Arc::new(AnyCertificate(provider.clone()));
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().expect("ring has all versions");
+    Arc::new(builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth())
+}
