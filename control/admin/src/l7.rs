@@ -88,6 +88,19 @@ pub struct FrontendStatus {
     pub listen: Vec<SocketAddr>,
     /// What it counts.
     pub counters: BTreeMap<String, u64>,
+    /// From a request's header to the end of its answer.
+    pub times: Histogram,
+}
+
+/// How often which time was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Upper bounds of the buckets in milliseconds; a last one has none.
+    pub bounds_ms: Vec<u64>,
+    /// How many are in each.
+    pub counts: Vec<u64>,
+    /// All of them together, in microseconds.
+    pub sum_us: u64,
 }
 
 /// Servers that serve the same.
@@ -101,6 +114,8 @@ pub struct PoolStatus {
     pub quorum: u32,
     /// What it counts.
     pub counters: BTreeMap<String, u64>,
+    /// Requests that wait for a server.
+    pub waiting: u32,
     /// They.
     pub servers: Vec<ServerStatus>,
 }
@@ -128,4 +143,6 @@ pub struct ServerStatus {
     pub checks: Vec<CheckStatus>,
     /// What is counted of it.
     pub counters: BTreeMap<String, u64>,
+    /// From a request's header to that of its answer.
+    pub times: Histogram,
 }

@@ -17,7 +17,8 @@ mod status;
 /// What holds of a node, the worst of all that is said of it: what the dataplane is told.
 pub use api::State as Effective;
 pub use l7::{
-    FrontendStatus, InterfaceStatus, L7Status, OwnStatus, PoolStatus, ServerStatus, TunnelStatus,
+    FrontendStatus, Histogram, InterfaceStatus, L7Status, OwnStatus, PoolStatus, ServerStatus,
+    TunnelStatus,
 };
 pub use peer::{PeerReply, PeerRequest, PeerStatus, Table, Tables};
 pub use request::{Change, Failed, Reply, Request};

@@ -8,7 +8,7 @@ use crate::secret::Secrets;
 use crate::settings::Config;
 use crate::table::Table;
 use crate::whole::{self, Entries};
-use crate::{bgp, frontend, l4, l7, pool, router, service, site};
+use crate::{bgp, frontend, l4, l7, pool, proxy, router, service, site};
 
 /// Tables of tiers that this release does not have.
 const LATER: [&str; 3] = ["dns", "resolver", "zone"];
@@ -89,6 +89,7 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
     let frontends =
         entries(&mut root, "frontend", |table, position| frontend::read(table, position, &all));
     frontend::check(&frontends, &all, |name, text| findings.add(&name.place, text));
+    let access_log = root.optional("proxy", proxy::read);
     root.refuse(&LATER, "this release has no such tier: leave it out");
     root.finish();
 
@@ -101,6 +102,7 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
         l4: entries.l4.iter().map(l4::Entry::node).collect(),
         l7: nodes,
         services: entries.services.into_iter().map(|entry| entry.service).collect(),
+        access_log: access_log.flatten(),
         pools: pools.into_iter().map(|entry| entry.pool).collect(),
         frontends: frontends.into_iter().map(|entry| entry.frontend).collect(),
     }

@@ -5,10 +5,10 @@ mod route;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use api::{Ports, Protocol};
-use proxy::settings::{
+use ::proxy::settings::{
     Action, ClientTimeouts, ErrorPage, HeaderLimits, Http, Mode, Route, TcpRoute,
 };
+use api::{Ports, Protocol};
 
 use crate::duration::DAY;
 use crate::name;

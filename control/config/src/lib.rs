@@ -28,6 +28,7 @@ mod nics;
 mod place;
 mod pool;
 mod problem;
+mod proxy;
 mod router;
 mod secret;
 mod service;

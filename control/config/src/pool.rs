@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use proxy::balance::Method;
-use proxy::proxy_protocol::Version;
-use proxy::settings::{Affinity, Key, Queue, Server, ServerTimeouts};
+use ::proxy::balance::Method;
+use ::proxy::proxy_protocol::Version;
+use ::proxy::settings::{Affinity, Key, Queue, Server, ServerTimeouts};
 
 use crate::check;
 use crate::duration::{DAY, days};

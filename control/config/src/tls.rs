@@ -1,6 +1,6 @@
 //! `tls` in `[[frontend]]` and `[[pool]]`
 
-use proxy::settings::{CertificateFiles, ClientTls, ServerTls, TlsVersion};
+use ::proxy::settings::{CertificateFiles, ClientTls, ServerTls, TlsVersion};
 
 use crate::check::tls::is_host_name;
 use crate::table::Table;
@@ -52,7 +52,7 @@ fn certificates(value: &Value<'_>) -> Option<Vec<CertificateFiles>> {
 }
 
 fn cipher(value: &Value<'_>) -> Option<String> {
-    let known = proxy::tls::cipher_suites();
+    let known = ::proxy::tls::cipher_suites();
     let choices: Vec<_> = known.iter().map(|name| (*name, (*name).to_owned())).collect();
     value.choice(&choices)
 }

@@ -20,6 +20,7 @@ use crate::http::route::is_host;
 use crate::pool::Pool;
 use crate::proxy_protocol::{self, Header};
 use crate::settings::{Frontend, Key, Mode, TcpRoute};
+use crate::stats::{OfFrontend, count};
 use crate::tunnel;
 use crate::upstream::{self, Ends, Origin, Secured, Stream};
 
@@ -31,8 +32,9 @@ pub(crate) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let Door { frontend, tls } = door;
-    let place = Place { core, frontend, tls, listening };
+    let Door { frontend, tls, stats } = door;
+    count(&stats.connections);
+    let place = Place { core, frontend, tls, stats, listening };
     let Place { core, frontend, .. } = &place;
     let _open = core.opened();
     // Answers are written as a whole.
@@ -52,8 +54,14 @@ pub(crate) async fn serve(
         let introduced = timeout(frontend.timeouts.handshake, introduce(stream, ends)).await;
         match introduced {
             Ok(Ok((stream, ends))) => place.secure(stream, ends).await,
-            Ok(Err(error)) => tracing::debug!(frontend = frontend.name, %peer, %error, "refused"),
-            Err(_) => tracing::debug!(frontend = frontend.name, %peer, "no PROXY header in time"),
+            Ok(Err(error)) => {
+                count(&place.stats.refused);
+                tracing::debug!(frontend = frontend.name, %peer, %error, "refused");
+            }
+            Err(_) => {
+                count(&place.stats.refused);
+                tracing::debug!(frontend = frontend.name, %peer, "no PROXY header in time");
+            }
         }
     } else {
         place.secure(stream, ends).await;
@@ -96,6 +104,7 @@ struct Place {
     frontend: Arc<Frontend>,
     /// Where TLS is spoken.
     tls: Option<Arc<rustls::ServerConfig>>,
+    stats: Arc<OfFrontend>,
     listening: SocketAddr,
 }
 
@@ -112,9 +121,11 @@ impl Place {
                 self.converse(stream, ends, Some(secured)).await;
             }
             Ok(Err(error)) => {
+                count(&self.stats.refused);
                 tracing::debug!(frontend = self.frontend.name, client = %ends.client, %error, "no TLS");
             }
             Err(_) => {
+                count(&self.stats.refused);
                 tracing::debug!(frontend = self.frontend.name, client = %ends.client, "TLS takes too long");
             }
         }

@@ -1,7 +1,7 @@
 //! What the connections of one core have in common.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -10,10 +10,13 @@ use std::sync::Arc;
 use siphasher::sip::SipHasher13;
 use tokio::sync::watch;
 
+use crate::Refused;
+use crate::access_log::Log;
 use crate::balance::{Balance, Candidate};
 use crate::pool::Pool;
 use crate::settings::{Frontend, Mode, Settings};
 use crate::state::NodeState;
+use crate::stats::OfFrontend;
 use crate::tls;
 use crate::upstream::Kept;
 
@@ -37,12 +40,16 @@ pub(crate) struct Door {
     pub(crate) frontend: Arc<Frontend>,
     /// Where TLS is spoken.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) stats: Arc<OfFrontend>,
 }
 
 /// The settings in force, with what is known of the servers.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) pools: Vec<Arc<Pool>>,
+    /// By frontends' names.
+    pub(crate) stats: BTreeMap<String, Arc<OfFrontend>>,
+    pub(crate) log: Option<Arc<Log>>,
     doors: HashMap<SocketAddr, Door>,
     hash_key: [u8; 16],
 }
@@ -51,23 +58,37 @@ impl State {
     /// These settings. Servers that were there before go on as they are.
     ///
     /// # Errors
-    /// A certificate or a key cannot be used.
-    pub(crate) fn new(settings: &Settings, before: &[Arc<Pool>]) -> Result<Self, tls::Error> {
+    /// A certificate or a key cannot be used, or the log cannot be written.
+    pub(crate) fn new(settings: &Settings, before: Option<&Self>) -> Result<Self, Refused> {
         let mut doors = HashMap::new();
+        let mut stats = BTreeMap::new();
         for frontend in &settings.frontends {
             let speaks_http = matches!(frontend.mode, Mode::Http(_));
             let tls = match &frontend.tls {
                 Some(tls) => Some(tls::server(tls, settings.tickets.as_ref(), speaks_http)?),
                 None => None,
             };
+            let known = before.and_then(|before| before.stats.get(&frontend.name));
+            let counted = known.cloned().unwrap_or_default();
+            stats.insert(frontend.name.clone(), counted.clone());
             let shared = Arc::new(frontend.clone());
             doors.extend(frontend.listen.iter().map(|at| {
                 let tls = tls.clone().filter(|_| at.tls);
-                (at.address, Door { frontend: shared.clone(), tls })
+                (at.address, Door { frontend: shared.clone(), tls, stats: counted.clone() })
             }));
         }
-        let pools = Pool::all(&settings.pools, before)?;
-        Ok(Self { pools, doors, hash_key: settings.hash_key })
+        let pools = Pool::all(&settings.pools, before.map_or(&[], |before| &before.pools))?;
+        let log = match &settings.access_log {
+            None => None,
+            Some(wanted) => {
+                let known = before.and_then(|before| before.log.clone());
+                match known.filter(|log| log.settings == *wanted) {
+                    Some(log) => Some(log),
+                    None => Some(Arc::new(Log::open(wanted).map_err(Refused::Log)?)),
+                }
+            }
+        };
+        Ok(Self { pools, stats, log, doors, hash_key: settings.hash_key })
     }
 
     /// Where clients come.

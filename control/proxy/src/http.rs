@@ -4,6 +4,7 @@ mod attempt;
 mod body;
 mod edit;
 mod headers;
+mod record;
 pub(crate) mod route;
 mod upgrade;
 
@@ -24,12 +25,13 @@ use tokio::time::sleep;
 use self::attempt::Attempt;
 pub(crate) use self::body::{Answer, Outgoing};
 use self::edit::Known;
+use self::record::{Record, Told, Trace};
 use self::route::Asked;
 use crate::core::{Core, State};
 use crate::settings::{Action, ErrorPage, Frontend, Http, Mode};
 use crate::state::NodeState;
 use crate::stream::{Guarded, Phase, Stage};
-use crate::upstream::{Kept, Origin, Stream};
+use crate::upstream::{Kept, Origin, Secured, Stream};
 
 /// Tells tier 2 what a node wants to be, at once.
 const PALIER_STATE: header::HeaderName = header::HeaderName::from_static("palier-state");
@@ -101,12 +103,18 @@ impl Client {
         let Mode::Http(http) = &frontend.mode else {
             return self.refusal(Refusal::NOWHERE, &[]);
         };
+        let (started, trace) = (std::time::Instant::now(), Trace::default());
+        let client = self.origin.ends.client.ip();
+        let tls = self.origin.tls.as_ref().map(Secured::version);
+        let told = |log| Told::of(&request, log, &frontend, client, tls);
+        let told = state.log.as_ref().map(told);
+        let is_check = http.health_uri.as_deref() == Some(request.uri().path());
         let decided = match frontend.timeouts.total {
-            None => self.decide(request, &state, http).await,
+            None => self.decide(request, &state, http, &trace).await,
             Some(total) => {
                 let mut deadline = Box::pin(sleep(total));
                 tokio::select! {
-                    decided = self.decide(request, &state, http) => {
+                    decided = self.decide(request, &state, http, &trace) => {
                         decided.map(|response| response.map(|body| body.until(Some(deadline))))
                     }
                     () = deadline.as_mut() => Err(Refusal::LATE),
@@ -114,6 +122,13 @@ impl Client {
             }
         };
         let mut response = decided.unwrap_or_else(|why| self.refusal(why, &http.error_pages));
+        // Checks are many, and tell nothing: they are no requests.
+        if let Some(door) = door.filter(|_| !is_check) {
+            let id = self.unique_id();
+            let told = told.map(|told| (told, trace, id));
+            let record = Record::new(started, response.status(), door.stats.clone(), told);
+            response = response.map(|body| body.noted(record));
+        }
         if self.core.is_closing() {
             let close = header::HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
@@ -126,6 +141,7 @@ impl Client {
         mut request: Request<Incoming>,
         state: &State,
         http: &Http,
+        trace: &Trace,
     ) -> Result<Response<Answer>, Refusal> {
         let host = host(&mut request)?;
         let path = request.uri().path();
@@ -157,15 +173,20 @@ impl Client {
                 }
                 let client = self.origin.ends.client.ip().to_canonical();
                 let trusted = http.trusted_proxies.iter().any(|prefix| prefix.contains(client));
-                let name = self.origin.name.as_ref();
-                let unique_id = name.map(|name| format!("{name}-{}", self.requests.get()));
+                let unique_id = self.unique_id();
                 let unique_id = unique_id.as_deref();
                 let known = Known { client, host: &host, scheme, unique_id };
-                Attempt { client: self, pool, http, route, known: &known, trusted }
+                let known = &known;
+                Attempt { client: self, pool, http, route, known, trace, trusted }
                     .run(request)
                     .await
             }
         }
+    }
+
+    /// The name of the request that is being served, if requests have names.
+    fn unique_id(&self) -> Option<String> {
+        Some(format!("{}-{}", self.origin.name.as_ref()?, self.requests.get()))
     }
 
     /// Whether requests can be served here.

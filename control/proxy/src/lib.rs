@@ -8,6 +8,7 @@
 //! that are kept; what is known and counted of servers is common to all. Settings are replaced as a whole
 //! while connections go on: each request sees the settings of its moment.
 
+mod access_log;
 mod affinity;
 mod assign;
 pub mod balance;
@@ -20,6 +21,7 @@ mod pool;
 pub mod proxy_protocol;
 pub mod settings;
 mod state;
+mod stats;
 mod stream;
 pub mod tls;
 mod tunnel;
@@ -39,7 +41,10 @@ use tokio::sync::watch;
 pub use crate::core::Drain;
 use crate::core::State;
 use crate::settings::Settings;
-pub use crate::state::{Availability, NodeState, PoolStatus, ServerState, ServerStatus, Status};
+pub use crate::state::{
+    Availability, FrontendStatus, NodeState, PoolStatus, ServerState, ServerStatus, Status,
+};
+pub use crate::stats::{BOUNDS_MS, Times};
 use crate::worker::{Order, Worker};
 
 /// Why settings are not in force.
@@ -53,6 +58,9 @@ pub enum Refused {
         /// Why.
         source: io::Error,
     },
+    /// The access log cannot be written.
+    #[error("the access log cannot be written: {0}")]
+    Log(io::Error),
     /// A certificate or a key cannot be used.
     #[error("{0}")]
     Tls(#[from] tls::Error),
@@ -77,7 +85,7 @@ impl Proxy {
     /// # Errors
     /// See [`Refused`]; nothing is left.
     pub fn start(workers: NonZeroUsize, settings: &Settings) -> Result<Self, Refused> {
-        let state = Arc::new(State::new(&Settings::default(), &[])?);
+        let state = Arc::new(State::new(&Settings::default(), None)?);
         let (drain, drained) = watch::channel(Drain::None);
         let (node, told) = watch::channel(NodeState::Ready);
         let workers = (0..workers.get())
@@ -95,7 +103,7 @@ impl Proxy {
     /// # Errors
     /// See [`Refused`]; what was in force stays.
     pub fn set(&mut self, settings: &Settings) -> Result<(), Refused> {
-        let state = Arc::new(State::new(settings, &self.state.pools)?);
+        let state = Arc::new(State::new(settings, Some(&self.state))?);
         let wanted: BTreeSet<SocketAddr> = state.addresses().collect();
         let mut new: Vec<Vec<_>> = self.workers.iter().map(|_| Vec::new()).collect();
         for &address in wanted.difference(&self.listening) {
@@ -141,18 +149,46 @@ impl Proxy {
             busy: server.busy(),
             requests: server.counters.requests.load(Relaxed),
             failed: server.counters.failed.load(Relaxed),
+            classes: server.counters.classes.read(),
+            times: server.counters.times.read(),
         };
         let pool = |pool: &Arc<pool::Pool>| PoolStatus {
             usable: u32::try_from(pool.usable()).unwrap_or(u32::MAX),
             waiting: pool.queue.waiting(),
+            retries: pool.stats.retries.load(Relaxed),
+            unserved: pool.stats.unserved.load(Relaxed),
+            queue_full: pool.stats.queue_full.load(Relaxed),
+            queue_late: pool.stats.queue_late.load(Relaxed),
             servers: pool.servers.iter().map(server).collect(),
         };
-        Status { open: self.open() as u64, pools: self.state.pools.iter().map(pool).collect() }
+        let frontend = |(name, stats): (&String, &Arc<stats::OfFrontend>)| FrontendStatus {
+            name: name.clone(),
+            connections: stats.connections.load(Relaxed),
+            refused: stats.refused.load(Relaxed),
+            classes: stats.classes.read(),
+            times: stats.times.read(),
+            bytes_out: stats.bytes_out.load(Relaxed),
+        };
+        let log = self.state.log.as_ref().map(|log| log.counts());
+        Status {
+            open: self.open() as u64,
+            log_lines: log.map_or(0, |(written, _)| written),
+            log_lost: log.map_or(0, |(_, lost)| lost),
+            frontends: self.state.stats.iter().map(frontend).collect(),
+            pools: self.state.pools.iter().map(pool).collect(),
+        }
     }
 
     /// The next step of going away, or back to [`Drain::None`] while nobody was refused.
     pub fn drain(&self, drain: Drain) {
         self.drain.send_replace(drain);
+    }
+
+    /// Opens the access log anew: its file may have been moved away.
+    pub fn reopen_log(&self) {
+        if let Some(log) = &self.state.log {
+            log.reopen();
+        }
     }
 
     /// Connections of clients that are open.

@@ -15,6 +15,7 @@ use self::queue::Queue;
 use crate::balance::Candidate;
 use crate::settings;
 use crate::state::ServerState;
+use crate::stats::OfPool;
 use crate::tls::{self, Upstream};
 
 /// A pool.
@@ -27,6 +28,7 @@ pub(crate) struct Pool {
     /// The same for as long as there is a pool of this name.
     pub(crate) queue: Arc<Queue>,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) stats: Arc<OfPool>,
 }
 
 impl Pool {
@@ -60,6 +62,7 @@ impl Pool {
                 tls,
                 queue: before.map(|pool| pool.queue.clone()).unwrap_or_default(),
                 budget: before.map(|pool| pool.budget.clone()).unwrap_or_default(),
+                stats: before.map(|pool| pool.stats.clone()).unwrap_or_default(),
             }))
         };
         settings.iter().map(pool).collect()

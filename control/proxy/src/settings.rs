@@ -1,6 +1,7 @@
 //! What the proxy is to do: plain data, made from the site file.
 
 mod frontend;
+mod log;
 mod pool;
 mod route;
 mod tls;
@@ -10,6 +11,7 @@ use crate::tls::TicketSecret;
 pub use self::frontend::{
     ClientTimeouts, ErrorPage, Frontend, HeaderLimits, Http, Listen, Mode, TcpRoute,
 };
+pub use self::log::{AccessLog, LogFormat, LogTo};
 pub use self::pool::{Affinity, Key, Pool, Queue, Server, ServerTimeouts};
 pub use self::route::{
     Action, BadPattern, BadText, Condition, HeaderEdits, HeaderText, Part, Pattern, Rewrite, Route,
@@ -28,4 +30,6 @@ pub struct Settings {
     pub hash_key: [u8; 16],
     /// What keys of session tickets follow from; without it every client has to do a whole handshake.
     pub tickets: Option<TicketSecret>,
+    /// Where answers are written down.
+    pub access_log: Option<AccessLog>,
 }

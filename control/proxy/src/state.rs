@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::stats::Times;
+
 /// What is thought of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerState {
@@ -72,8 +74,31 @@ pub enum NodeState {
 pub struct Status {
     /// Connections of clients that are open.
     pub open: u64,
+    /// Lines of the access log that were written.
+    pub log_lines: u64,
+    /// Lines that it had no room for.
+    pub log_lost: u64,
+    /// By name.
+    pub frontends: Vec<FrontendStatus>,
     /// In the order of the settings.
     pub pools: Vec<PoolStatus>,
+}
+
+/// How a frontend is.
+#[derive(Clone, Debug)]
+pub struct FrontendStatus {
+    /// Its name.
+    pub name: String,
+    /// Connections that were accepted.
+    pub connections: u64,
+    /// Those without a good PROXY header or TLS handshake.
+    pub refused: u64,
+    /// Answers of 1xx, 2xx, ...
+    pub classes: [u64; 5],
+    /// From a request's header to the end of its answer.
+    pub times: Times,
+    /// Bytes of answers' bodies.
+    pub bytes_out: u64,
 }
 
 /// How a pool is.
@@ -83,6 +108,14 @@ pub struct PoolStatus {
     pub usable: u32,
     /// Requests that wait for one of them.
     pub waiting: u32,
+    /// Tries at another server.
+    pub retries: u64,
+    /// Requests for which no server was usable.
+    pub unserved: u64,
+    /// Requests that found the queue full.
+    pub queue_full: u64,
+    /// Requests that waited for too long.
+    pub queue_late: u64,
     /// In the order of the settings.
     pub servers: Vec<ServerStatus>,
 }
@@ -98,4 +131,8 @@ pub struct ServerStatus {
     pub requests: u64,
     /// Those that it did not take, or did not answer.
     pub failed: u64,
+    /// Answers of 1xx, 2xx, ...
+    pub classes: [u64; 5],
+    /// From a request's header to that of the server's answer.
+    pub times: Times,
 }

@@ -4,6 +4,7 @@
 mod client;
 mod drain;
 mod hostile;
+mod log;
 mod pools;
 mod proxied;
 mod requests;
@@ -85,7 +86,13 @@ fn frontend() -> Frontend {
 }
 
 fn settings(frontend: Frontend, pools: Vec<Pool>) -> Settings {
-    Settings { frontends: vec![frontend], pools, hash_key: [7; 16], tickets: None }
+    Settings {
+        frontends: vec![frontend],
+        pools,
+        hash_key: [7; 16],
+        tickets: None,
+        access_log: None,
+    }
 }
 
 /// A proxy of one frontend, and its address.

@@ -88,6 +88,11 @@ impl Secured {
         self.name.as_deref()
     }
 
+    /// The version that is spoken.
+    pub(crate) fn version(&self) -> &'static str {
+        self.version
+    }
+
     fn extras(&self) -> Extras<'_> {
         Extras {
             alpn: self.alpn.as_deref(),

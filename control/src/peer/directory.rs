@@ -99,6 +99,7 @@ mod tests {
                 checks: Vec::new(),
             }],
             services: Vec::new(),
+            access_log: None,
             pools: Vec::new(),
             frontends: Vec::new(),
         }

@@ -122,11 +122,12 @@ impl Serve {
                 self.counters.reloads += 1;
                 self.refused = None;
                 let mut notes = vec![if site.fingerprint == self.site.fingerprint {
-                    "the site file has not changed; certificates are read anew".to_owned()
+                    "the site file has not changed; certificates are read anew, and the access log is opened anew".to_owned()
                 } else {
                     format!("{} is in force", self.path.display())
                 }];
                 self.site = site;
+                self.proxy.reopen_log();
                 let restart = self.restart_needed();
                 notes.extend(restart.iter().map(|what| format!("restart needed: {what}")));
                 self.forget_strangers();

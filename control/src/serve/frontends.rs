@@ -45,7 +45,8 @@ pub(super) fn settings(site: &Site) -> Settings {
     let pools = config.pools.iter().map(pool).collect();
     let hash_key = config.site.hash_key.bytes();
     let tickets = Some(TicketSecret::new(hash_key));
-    Settings { frontends, pools, hash_key, tickets }
+    let access_log = config.access_log.clone();
+    Settings { frontends, pools, hash_key, tickets, access_log }
 }
 
 fn pool(pool: &Pool) -> settings::Pool {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use admin::{
-    Effective, FileStatus, FrontendStatus, L7Status, OwnStatus, PoolStatus, Refusal, ServerStatus,
+    Effective, FileStatus, FrontendStatus, Histogram, L7Status, OwnStatus, PoolStatus, Refusal,
+    ServerStatus,
 };
 use health::Admin;
 
@@ -33,9 +34,9 @@ impl Serve {
             own: self.own_status(),
             tunnel: self.tunnel.status(),
             connections: proxy.open,
-            frontends: self.frontends(),
+            frontends: self.frontends(&proxy),
             pools: self.pools(&proxy),
-            counters: self.tallies(),
+            counters: self.tallies(&proxy),
         };
         status.alarms = self.alarms(&status);
         status
@@ -54,17 +55,32 @@ impl Serve {
         }
     }
 
-    fn frontends(&self) -> Vec<FrontendStatus> {
+    fn frontends(&self, proxy: &proxy::Status) -> Vec<FrontendStatus> {
         let settings = frontends::settings(&self.site);
         let service = |name: &str| {
             let found = self.site.config.frontends.iter().find(|one| one.name == name);
             found.map_or(String::new(), |one| self.site.config.services[one.service].name.clone())
         };
-        let frontend = |one: proxy::settings::Frontend| FrontendStatus {
-            service: service(&one.name),
-            name: one.name,
-            listen: one.listen.iter().map(|at| at.address).collect(),
-            counters: BTreeMap::new(),
+        let frontend = |one: proxy::settings::Frontend| {
+            let known = proxy.frontends.iter().find(|known| known.name == one.name);
+            let counters = known.map(|known| {
+                let own = [
+                    ("connections", known.connections),
+                    ("refused", known.refused),
+                    ("requests", known.classes.iter().sum()),
+                    ("bytes_out", known.bytes_out),
+                ];
+                own.map(|(name, count)| (name.to_owned(), count))
+                    .into_iter()
+                    .chain(by_class(known.classes))
+            });
+            FrontendStatus {
+                service: service(&one.name),
+                listen: one.listen.iter().map(|at| at.address).collect(),
+                counters: counters.into_iter().flatten().collect(),
+                times: known.map(|known| histogram(&known.times)).unwrap_or_default(),
+                name: one.name,
+            }
         };
         settings.frontends.into_iter().map(frontend).collect()
     }
@@ -78,7 +94,15 @@ impl Serve {
                 name: pool.name.clone(),
                 usable: known.usable,
                 quorum: pool.quorum,
-                counters: BTreeMap::new(),
+                waiting: known.waiting,
+                counters: [
+                    ("retries", known.retries),
+                    ("unserved", known.unserved),
+                    ("queue_full", known.queue_full),
+                    ("queue_late", known.queue_late),
+                ]
+                .map(|(name, count)| (name.to_owned(), count))
+                .into(),
                 servers: pool
                     .servers
                     .iter()
@@ -99,7 +123,10 @@ impl Serve {
                             checks: self.servers.describe((p, s), now),
                             counters: [("requests", known.requests), ("failed", known.failed)]
                                 .map(|(name, count)| (name.to_owned(), count))
-                                .into(),
+                                .into_iter()
+                                .chain(by_class(known.classes))
+                                .collect(),
+                            times: histogram(&known.times),
                         }
                     })
                     .collect(),
@@ -136,7 +163,7 @@ impl Serve {
         alarms
     }
 
-    fn tallies(&self) -> BTreeMap<String, u64> {
+    fn tallies(&self, proxy: &proxy::Status) -> BTreeMap<String, u64> {
         let Tally { reloads, reloads_refused, operator_changes } = self.counters;
         let health::monitor::Counters { run, failed, panicked, discarded, late, .. } =
             self.servers.counters();
@@ -149,8 +176,20 @@ impl Serve {
             ("probes_panicked", panicked),
             ("probes_discarded", discarded),
             ("probes_late", late),
+            ("log_lines", proxy.log_lines),
+            ("log_lost", proxy.log_lost),
         ];
         let own = own.into_iter().map(|(name, count)| (name.to_owned(), count));
         own.chain(self.peers.iter().flat_map(Peers::counters)).collect()
     }
+}
+
+/// Answers by the first digit of their status.
+fn by_class(classes: [u64; 5]) -> impl Iterator<Item = (String, u64)> {
+    (1..).zip(classes).map(|(class, count): (u8, u64)| (format!("responses_{class}xx"), count))
+}
+
+fn histogram(times: &proxy::Times) -> Histogram {
+    let proxy::Times { counts, sum_us } = times.clone();
+    Histogram { bounds_ms: proxy::BOUNDS_MS.to_vec(), counts, sum_us }
 }

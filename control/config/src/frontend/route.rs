@@ -1,9 +1,9 @@
 //! `[[frontend.route]]`: which requests, and what becomes of them.
 
-use http::HeaderName;
-use proxy::settings::{
+use ::proxy::settings::{
     Action, Condition, HeaderEdits, HeaderText, Pattern, Rewrite, Route, ValueMatch,
 };
+use http::HeaderName;
 
 use super::Everything;
 use crate::pool::header_name;

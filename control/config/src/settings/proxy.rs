@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use api::Prefix;
-use health::Check;
-use proxy::balance::Method;
-use proxy::proxy_protocol::Version;
-use proxy::settings::{
+use ::proxy::balance::Method;
+use ::proxy::proxy_protocol::Version;
+use ::proxy::settings::{
     Affinity, ClientTimeouts, ClientTls, HeaderLimits, Key, Mode, Queue, Server, ServerTimeouts,
     ServerTls,
 };
+use api::Prefix;
+use health::Check;
 
 /// `[[frontend]]`
 #[derive(Clone, Debug, PartialEq, Eq)]

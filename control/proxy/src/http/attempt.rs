@@ -13,11 +13,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::body::{Progress, Release};
 use super::edit::{self, Known};
+use super::record::Trace;
 use super::{Answer, Client, Outgoing, Refusal, headers, route, upgrade};
 use crate::affinity;
 use crate::assign::{Asker, Nobody};
 use crate::pool::{Lease, Pool, Server};
 use crate::settings::{Http, Key, Route};
+use crate::stats::count;
 use crate::upstream::{self, Connection, Kept, Origin};
 
 /// What an attempt needs to know.
@@ -28,6 +30,7 @@ pub(super) struct Attempt<'a> {
     pub(super) route: &'a Route,
     /// What headers are told of the request.
     pub(super) known: &'a Known<'a>,
+    pub(super) trace: &'a Trace,
     /// What the client says of clients is believed.
     pub(super) trusted: bool,
 }
@@ -61,7 +64,7 @@ impl Attempt<'_> {
         self.prepare(&mut head)?;
         let mut request = Request::from_parts(head, body);
 
-        let pool = self.pool;
+        let (pool, started) = (self.pool, Instant::now());
         pool.budget.earn(pool.settings.retry_budget);
         let asker = Asker { core: &self.client.core, pool, key, own };
         let mut tried = Vec::new();
@@ -69,7 +72,12 @@ impl Attempt<'_> {
             let (place, lease) = match asker.assign(&tried).await {
                 Ok(assigned) => assigned,
                 Err(Nobody::Usable) if !tried.is_empty() => return Err(Refusal::FAILED),
-                Err(Nobody::Usable | Nobody::QueueFull | Nobody::QueueLate) => {
+                Err(nobody) => {
+                    count(match nobody {
+                        Nobody::Usable => &pool.stats.unserved,
+                        Nobody::QueueFull => &pool.stats.queue_full,
+                        Nobody::QueueLate => &pool.stats.queue_late,
+                    });
                     return Err(Refusal::BUSY);
                 }
             };
@@ -87,6 +95,8 @@ impl Attempt<'_> {
             let used = connection.used;
             match self.send(connection, request, server, lease, &progress, asked.as_ref()).await {
                 Ok(mut response) => {
+                    self.trace.answered(pool, server, response.status());
+                    server.counters.times.add(started.elapsed());
                     if own != Some(place) {
                         affinity::give(&self.client.core, pool, server, response.headers_mut());
                     }
@@ -120,7 +130,11 @@ impl Attempt<'_> {
     fn gives_up(&self, server: &Server, place: usize, tried: &mut Vec<usize>) -> bool {
         server.counters.failed.fetch_add(1, Relaxed);
         tried.push(place);
-        tried.len() > self.pool.settings.retries as usize || !self.pool.budget.spend()
+        let over = tried.len() > self.pool.settings.retries as usize || !self.pool.budget.spend();
+        if !over {
+            self.trace.retried(self.pool);
+        }
+        over
     }
 
     /// What chooses the server, if the pool goes by it.

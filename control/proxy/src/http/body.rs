@@ -13,6 +13,7 @@ use hyper::client::conn::http1::SendRequest;
 use thiserror::Error;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::record::Record;
 use crate::pool::{Lease, Server};
 use crate::stream::{Phase, Stage};
 use crate::upstream::Kept;
@@ -119,6 +120,7 @@ pub(super) struct Release {
 pub(crate) struct Answer {
     source: Source,
     stage: Stage,
+    record: Option<Record>,
     /// When it has to be over, if it has.
     deadline: Option<Pin<Box<Sleep>>>,
 }
@@ -132,7 +134,13 @@ impl Answer {
     /// A server's.
     pub(super) fn of(incoming: Incoming, release: Release, lease: Lease, stage: Stage) -> Self {
         let source = Source::Server { incoming, release: Some(release), _lease: lease };
-        Self { source, stage, deadline: None }
+        Self { source, stage, record: None, deadline: None }
+    }
+
+    /// The same, which is noted once it has gone.
+    pub(super) fn noted(mut self, record: Record) -> Self {
+        self.record = Some(record);
+        self
     }
 
     /// The same, if it is over by then.
@@ -145,7 +153,7 @@ impl Answer {
     pub(super) fn own(text: impl Into<Bytes>, stage: Stage) -> Self {
         let text: Bytes = text.into();
         let source = Source::Own(Some(text).filter(|text| !text.is_empty()));
-        Self { source, stage, deadline: None }
+        Self { source, stage, record: None, deadline: None }
     }
 }
 
@@ -183,6 +191,15 @@ impl Body for Answer {
         if frame.is_none() {
             self.source.finish();
         }
+        if let Some(record) = &mut self.record {
+            match &frame {
+                None => record.complete = true,
+                Some(Ok(frame)) => {
+                    record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64)
+                }
+                Some(Err(_)) => {}
+            }
+        }
         Poll::Ready(frame)
     }
 
@@ -208,6 +225,9 @@ impl Drop for Answer {
         // One whose length is known is not asked for its end.
         if self.is_end_stream() {
             self.source.finish();
+            if let Some(record) = &mut self.record {
+                record.complete = true;
+            }
         }
         self.stage.set(Phase::Idle);
     }

@@ -13,6 +13,7 @@ use siphasher::sip::SipHasher13;
 use super::Queue;
 use crate::settings;
 use crate::state::{Availability, ServerState};
+use crate::stats::{Classes, Histogram};
 
 /// What instants are counted from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -39,6 +40,9 @@ pub(crate) struct Counters {
     pub(crate) requests: AtomicU64,
     /// Those that it did not take, or did not answer.
     pub(crate) failed: AtomicU64,
+    pub(crate) classes: Classes,
+    /// From a request's header to that of its answer.
+    pub(crate) times: Histogram,
 }
 
 /// A request or connection that a server has: it counts for as long as this lives.

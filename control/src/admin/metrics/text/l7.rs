@@ -1,9 +1,9 @@
 //! The page of an L7 node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use admin::{L7Status, PoolStatus, ServerStatus};
+use admin::{Effective, FrontendStatus, Histogram, L7Status, ServerStatus};
 use health::Admin;
 
 use super::{COUNTER, GAUGE, Page, count, seconds};
@@ -13,6 +13,7 @@ pub(in crate::admin::metrics) fn render(status: &L7Status) -> String {
     let mut page = Page(String::new());
     control(&mut page, status);
     tunnel(&mut page, status);
+    frontends(&mut page, status);
     pools(&mut page, status);
     page.0
 }
@@ -77,33 +78,93 @@ fn tunnel(page: &mut Page, status: &L7Status) {
     page.one("decap_problems", GAUGE, "what is not as it should be", problems);
 }
 
+/// Counters of things with these labels: a metric for each name, a line for each of them.
+fn counters(page: &mut Page, what: &str, all: &[(Vec<(&str, &str)>, &BTreeMap<String, u64>)]) {
+    let names: BTreeSet<_> = all.iter().flat_map(|(_, counters)| counters.keys()).collect();
+    for name in names {
+        let metric = format!("proxy_{what}_{name}_total");
+        page.head(&metric, COUNTER, &name.replace('_', " "));
+        for (labels, counters) in all {
+            let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v as &dyn Display)).collect();
+            page.line(&metric, &labels, count(counters.get(name).copied().unwrap_or(0)));
+        }
+    }
+}
+
+/// Times of things with these labels.
+fn times(page: &mut Page, metric: &str, help: &str, all: &[(Vec<(&str, &str)>, &Histogram)]) {
+    page.head(metric, "histogram", help);
+    for (labels, histogram) in all {
+        let mut below = 0;
+        let bounds = histogram.bounds_ms.iter().map(|&bound| seconds(bound).to_string());
+        for (bound, counted) in bounds.chain(["+Inf".to_owned()]).zip(&histogram.counts) {
+            below += counted;
+            let mut labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v as &dyn Display)).collect();
+            labels.push(("le", &bound));
+            page.line(&format!("{metric}_bucket"), &labels, count(below));
+        }
+        let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v as &dyn Display)).collect();
+        page.line(&format!("{metric}_sum"), &labels, count(histogram.sum_us) / 1e6);
+        page.line(&format!("{metric}_count"), &labels, count(below));
+    }
+}
+
+fn frontends(page: &mut Page, status: &L7Status) {
+    let labels = |one: &FrontendStatus| -> Vec<(&'static str, String)> {
+        vec![("frontend", one.name.clone()), ("service", one.service.clone())]
+    };
+    let named: Vec<_> = status.frontends.iter().map(|one| (labels(one), one)).collect();
+    let all: Vec<_> = named.iter().map(|(labels, one)| (as_texts(labels), &one.counters)).collect();
+    counters(page, "frontend", &all);
+    let all: Vec<_> = named.iter().map(|(labels, one)| (as_texts(labels), &one.times)).collect();
+    let help = "from a request's header to the end of its answer";
+    times(page, "proxy_frontend_request_seconds", help, &all);
+}
+
+fn as_texts<'a>(labels: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    labels.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
 fn pools(page: &mut Page, status: &L7Status) {
     page.head("proxy_pool_usable", GAUGE, "servers that take requests");
     for pool in &status.pools {
         page.line("proxy_pool_usable", &[("pool", &pool.name)], pool.usable.into());
     }
-    let servers =
-        || status.pools.iter().flat_map(|pool| pool.servers.iter().map(move |one| (pool, one)));
-    let labels = |pool: &PoolStatus, server: &ServerStatus| {
-        [("pool", pool.name.clone()), ("server", server.name.clone())]
-    };
-    let mut each = |name: &str, kind, help: &str, read: &dyn Fn(&ServerStatus) -> f64| {
-        page.head(name, kind, help);
-        for (pool, server) in servers() {
-            let labels = labels(pool, server);
+    page.head("proxy_pool_waiting", GAUGE, "requests that wait for a server");
+    for pool in &status.pools {
+        page.line("proxy_pool_waiting", &[("pool", &pool.name)], pool.waiting.into());
+    }
+    let all: Vec<_> = status
+        .pools
+        .iter()
+        .map(|pool| (vec![("pool", pool.name.as_str())], &pool.counters))
+        .collect();
+    counters(page, "pool", &all);
+
+    let servers: Vec<(Vec<(&str, &str)>, &ServerStatus)> = status
+        .pools
+        .iter()
+        .flat_map(|pool| {
+            pool.servers.iter().map(move |one| {
+                (vec![("pool", pool.name.as_str()), ("server", one.name.as_str())], one)
+            })
+        })
+        .collect();
+    let mut each = |name: &str, help: &str, read: &dyn Fn(&ServerStatus) -> f64| {
+        page.head(name, GAUGE, help);
+        for (labels, server) in &servers {
             let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v as &dyn Display)).collect();
             page.line(name, &labels, read(server));
         }
     };
-    each("proxy_server_busy", GAUGE, "requests that it has", &|one| one.busy.into());
-    each("proxy_server_weight", GAUGE, "its share", &|one| one.weight.into());
-    each("proxy_server_up", GAUGE, "whether it takes requests", &|one| {
-        (one.state == admin::Effective::Up).into()
+    each("proxy_server_busy", "requests that it has", &|one| one.busy.into());
+    each("proxy_server_weight", "its share", &|one| one.weight.into());
+    each("proxy_server_up", "whether it takes requests", &|one| {
+        (one.state == Effective::Up).into()
     });
-    let all = servers().flat_map(|(_, server)| server.counters.keys());
-    for name in all.collect::<BTreeSet<_>>() {
-        let metric = format!("proxy_server_{name}_total");
-        let read = |one: &ServerStatus| count(one.counters.get(name).copied().unwrap_or(0));
-        each(&metric, COUNTER, &name.replace('_', " "), &read);
-    }
+    let all: Vec<_> = servers.iter().map(|(labels, one)| (labels.clone(), &one.counters)).collect();
+    counters(page, "server", &all);
+    let all: Vec<_> = servers.iter().map(|(labels, one)| (labels.clone(), &one.times)).collect();
+    let help = "from a request's header to that of its answer";
+    times(page, "proxy_server_response_seconds", help, &all);
 }
