@@ -80,7 +80,7 @@ fn every_key_of_the_site_and_its_boxes() {
                 extended_next_hop: false,
                 interface: None,
                 nodes: vec![0],
-                services: vec![0],
+                services: vec![0, 1],
                 bfd: None,
             }),
         },
@@ -321,7 +321,8 @@ fn every_key_of_every_check() {
 
 #[test]
 fn what_is_not_said_has_a_default() {
-    let Config { site, bgp, l4, l7, services, routers } = good(LEAST);
+    let Config { site, bgp, l4, l7, services, routers, access_log, pools, frontends } = good(LEAST);
+    assert_eq!((access_log, pools.len(), frontends.len()), (None, 0, 0));
     assert_eq!(bgp, None);
     assert_eq!(l4[0].router_id, Some([192, 0, 2, 132].into()));
     assert_eq!(site.peering, None);

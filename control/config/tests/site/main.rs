@@ -10,6 +10,7 @@ mod forwarder;
 mod good;
 mod mutation;
 mod problems;
+mod proxy;
 
 use std::path::Path;
 
