@@ -2,7 +2,7 @@
 //! the proxy, the decapsulator and the kernel are told, whole.
 //!
 //! At a start the proxy listens first, then the VIPs come onto `lo`, then packets are taken out of tunnels;
-//! an orderly stop goes the other way, after the L4 nodes have been told ([`leave`]).
+//! an orderly stop goes the other way, after the L4 nodes have been told (`leave.rs`).
 
 mod calls;
 mod frontends;

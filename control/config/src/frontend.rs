@@ -183,7 +183,7 @@ fn http(table: &mut Table<'_>, all: &Everything<'_>) -> Mode {
         }
         None => {}
     }
-    Mode::Http(Http {
+    Mode::Http(Box::new(Http {
         routes,
         health_uri: table.optional("health_uri", route::path),
         trusted_proxies: table.or("trusted_proxies", vec![], |value| value.set(Value::prefix)),
@@ -191,7 +191,7 @@ fn http(table: &mut Table<'_>, all: &Everything<'_>) -> Mode {
         response_headers: table.optional("response_headers", route::edits).unwrap_or_default(),
         unique_id: table.optional("unique_id", pool::header_name),
         error_pages: table.optional("error_page", error_pages).unwrap_or_default(),
-    })
+    }))
 }
 
 /// `[{ status = 503, file = "/etc/palier/503.html", content_type = "text/html" }]`: files are read now.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-/// Upper bounds of the buckets of [`Histogram`], in milliseconds; a last one has no bound.
+/// Upper bounds of the buckets of [`Times`], in milliseconds; a last one has no bound.
 pub const BOUNDS_MS: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 
 /// How often which time was seen.
@@ -15,7 +15,7 @@ pub(crate) struct Histogram {
     sum_us: AtomicU64,
 }
 
-/// A [`Histogram`] at a moment.
+/// A histogram at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// How many were in each bucket of [`BOUNDS_MS`], and above.

@@ -75,11 +75,11 @@ fn frontend() -> Frontend {
         listen: vec![Listen { address: free_address(), tls: false }],
         tls: None,
         accept_proxy: vec![],
-        mode: Mode::Http(Http {
+        mode: Mode::Http(Box::new(Http {
             routes: vec![route],
             health_uri: Some("/healthcheck".into()),
             ..Http::default()
-        }),
+        })),
         timeouts: ClientTimeouts::default(),
         limits: HeaderLimits::default(),
     }

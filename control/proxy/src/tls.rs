@@ -54,7 +54,7 @@ impl Error {
 /// How clients are spoken with: certificates are read from their files, now.
 ///
 /// # Errors
-/// See [`Error`].
+/// See [`enum@Error`].
 pub(crate) fn server(
     settings: &ServerTls,
     tickets: Option<&TicketSecret>,

@@ -53,7 +53,7 @@ impl Serve {
                 format!("{own} is in maintenance: L4 nodes hear of it at their next check")
             }
         };
-        self.keep(&node.to_owned(), state, uid, note, reply);
+        self.keep(node, state, uid, note, reply);
     }
 
     fn set_server(

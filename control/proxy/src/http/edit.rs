@@ -39,12 +39,16 @@ fn value(text: &HeaderText, known: &Known<'_>) -> Option<HeaderValue> {
         HeaderText::Fixed(value) => return Some(value.clone()),
         HeaderText::Parts(parts) => parts,
     };
-    let told = |part| match part {
-        &Part::Text(ref text) => Cow::from(text),
+    let told: String = parts.iter().map(|part| told(part, known)).collect();
+    HeaderValue::try_from(told).ok()
+}
+
+fn told<'a>(part: &'a Part, known: &Known<'a>) -> Cow<'a, str> {
+    match part {
+        Part::Text(text) => text.into(),
         Part::Client => known.client.to_string().into(),
         Part::Host => known.host.into(),
         Part::Scheme => known.scheme.into(),
         Part::UniqueId => known.unique_id.unwrap_or_default().into(),
-    };
-    HeaderValue::try_from(parts.iter().map(told).collect::<String>()).ok()
+    }
 }

@@ -38,7 +38,7 @@ pub struct Listen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Its requests go to servers one by one.
-    Http(Http),
+    Http(Box<Http>),
     /// It goes to a server as it is: the first of these decides.
     Tcp(Vec<TcpRoute>),
 }

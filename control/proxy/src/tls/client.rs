@@ -45,7 +45,7 @@ impl Upstream {
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::Policy(error.to_string()))?;
         let builder = if settings.verify {
-            let path = settings.ca.as_deref().unwrap_or(Path::new(SYSTEM_AUTHORITIES));
+            let path = settings.ca.as_deref().unwrap_or_else(|| Path::new(SYSTEM_AUTHORITIES));
             builder.with_root_certificates(roots(path)?)
         } else {
             let anybody = Arc::new(AnyCertificate(provider));

@@ -78,51 +78,52 @@ fn tunnel(page: &mut Page, status: &L7Status) {
     page.one("decap_problems", GAUGE, "what is not as it should be", problems);
 }
 
-/// Counters of things with these labels: a metric for each name, a line for each of them.
-fn counters(page: &mut Page, what: &str, all: &[(Vec<(&str, &str)>, &BTreeMap<String, u64>)]) {
+/// What tells a thing from others of its kind.
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+/// Counters of things: a metric for each name, a line for each thing.
+fn counters(page: &mut Page, what: &str, all: &[(Labels<'_>, &BTreeMap<String, u64>)]) {
     let names: BTreeSet<_> = all.iter().flat_map(|(_, counters)| counters.keys()).collect();
     for name in names {
         let metric = format!("proxy_{what}_{name}_total");
         page.head(&metric, COUNTER, &name.replace('_', " "));
         for (labels, counters) in all {
-            let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v as &dyn Display)).collect();
-            page.line(&metric, &labels, count(counters.get(name).copied().unwrap_or(0)));
+            page.line(&metric, &shown(labels), count(counters.get(name).copied().unwrap_or(0)));
         }
     }
 }
 
-/// Times of things with these labels.
-fn times(page: &mut Page, metric: &str, help: &str, all: &[(Vec<(&str, &str)>, &Histogram)]) {
+/// Times of things.
+fn times(page: &mut Page, metric: &str, help: &str, all: &[(Labels<'_>, &Histogram)]) {
     page.head(metric, "histogram", help);
     for (labels, histogram) in all {
         let mut below = 0;
         let bounds = histogram.bounds_ms.iter().map(|&bound| seconds(bound).to_string());
         for (bound, counted) in bounds.chain(["+Inf".to_owned()]).zip(&histogram.counts) {
             below += counted;
-            let mut labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v as &dyn Display)).collect();
+            let mut labels = shown(labels);
             labels.push(("le", &bound));
             page.line(&format!("{metric}_bucket"), &labels, count(below));
         }
-        let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v as &dyn Display)).collect();
-        page.line(&format!("{metric}_sum"), &labels, count(histogram.sum_us) / 1e6);
-        page.line(&format!("{metric}_count"), &labels, count(below));
+        page.line(&format!("{metric}_sum"), &shown(labels), count(histogram.sum_us) / 1e6);
+        page.line(&format!("{metric}_count"), &shown(labels), count(below));
     }
 }
 
-fn frontends(page: &mut Page, status: &L7Status) {
-    let labels = |one: &FrontendStatus| -> Vec<(&'static str, String)> {
-        vec![("frontend", one.name.clone()), ("service", one.service.clone())]
-    };
-    let named: Vec<_> = status.frontends.iter().map(|one| (labels(one), one)).collect();
-    let all: Vec<_> = named.iter().map(|(labels, one)| (as_texts(labels), &one.counters)).collect();
-    counters(page, "frontend", &all);
-    let all: Vec<_> = named.iter().map(|(labels, one)| (as_texts(labels), &one.times)).collect();
-    let help = "from a request's header to the end of its answer";
-    times(page, "proxy_frontend_request_seconds", help, &all);
+fn shown<'a>(labels: &'a Labels<'_>) -> Vec<(&'a str, &'a dyn Display)> {
+    labels.iter().map(|(name, value)| (*name, value as &dyn Display)).collect()
 }
 
-fn as_texts<'a>(labels: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
-    labels.iter().map(|(name, value)| (*name, value.as_str())).collect()
+fn frontends(page: &mut Page, status: &L7Status) {
+    fn labels(one: &FrontendStatus) -> Labels<'_> {
+        vec![("frontend", &one.name), ("service", &one.service)]
+    }
+    let all = status.frontends.iter();
+    let counted: Vec<_> = all.clone().map(|one| (labels(one), &one.counters)).collect();
+    counters(page, "frontend", &counted);
+    let timed: Vec<_> = all.map(|one| (labels(one), &one.times)).collect();
+    let help = "from a request's header to the end of its answer";
+    times(page, "proxy_frontend_request_seconds", help, &timed);
 }
 
 fn pools(page: &mut Page, status: &L7Status) {
@@ -134,27 +135,23 @@ fn pools(page: &mut Page, status: &L7Status) {
     for pool in &status.pools {
         page.line("proxy_pool_waiting", &[("pool", &pool.name)], pool.waiting.into());
     }
-    let all: Vec<_> = status
-        .pools
-        .iter()
-        .map(|pool| (vec![("pool", pool.name.as_str())], &pool.counters))
-        .collect();
-    counters(page, "pool", &all);
+    let all = status.pools.iter();
+    let counted: Vec<(Labels<'_>, _)> =
+        all.map(|pool| (vec![("pool", pool.name.as_str())], &pool.counters)).collect();
+    counters(page, "pool", &counted);
+    servers(page, status);
+}
 
-    let servers: Vec<(Vec<(&str, &str)>, &ServerStatus)> = status
-        .pools
-        .iter()
-        .flat_map(|pool| {
-            pool.servers.iter().map(move |one| {
-                (vec![("pool", pool.name.as_str()), ("server", one.name.as_str())], one)
-            })
-        })
-        .collect();
+fn servers(page: &mut Page, status: &L7Status) {
+    let mut all: Vec<(Labels<'_>, &ServerStatus)> = Vec::new();
+    for pool in &status.pools {
+        let labels = |one| vec![("pool", pool.name.as_str()), ("server", one)];
+        all.extend(pool.servers.iter().map(|one| (labels(one.name.as_str()), one)));
+    }
     let mut each = |name: &str, help: &str, read: &dyn Fn(&ServerStatus) -> f64| {
         page.head(name, GAUGE, help);
-        for (labels, server) in &servers {
-            let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v as &dyn Display)).collect();
-            page.line(name, &labels, read(server));
+        for (labels, server) in &all {
+            page.line(name, &shown(labels), read(server));
         }
     };
     each("proxy_server_busy", "requests that it has", &|one| one.busy.into());
@@ -162,9 +159,9 @@ fn pools(page: &mut Page, status: &L7Status) {
     each("proxy_server_up", "whether it takes requests", &|one| {
         (one.state == Effective::Up).into()
     });
-    let all: Vec<_> = servers.iter().map(|(labels, one)| (labels.clone(), &one.counters)).collect();
-    counters(page, "server", &all);
-    let all: Vec<_> = servers.iter().map(|(labels, one)| (labels.clone(), &one.times)).collect();
+    let counted: Vec<_> = all.iter().map(|(labels, one)| (labels.clone(), &one.counters)).collect();
+    counters(page, "server", &counted);
+    let timed: Vec<_> = all.iter().map(|(labels, one)| (labels.clone(), &one.times)).collect();
     let help = "from a request's header to that of its answer";
-    times(page, "proxy_server_response_seconds", help, &all);
+    times(page, "proxy_server_response_seconds", help, &timed);
 }
