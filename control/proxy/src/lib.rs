@@ -28,9 +28,9 @@ mod tunnel;
 mod upstream;
 mod worker;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -69,12 +69,18 @@ pub enum Refused {
     Thread(io::Error),
 }
 
+/// Listeners of each address.
+pub type Listeners = BTreeMap<SocketAddr, Vec<TcpListener>>;
+
 /// The proxy of a node. On drop it ends, with all connections.
 #[derive(Debug)]
 pub struct Proxy {
     state: Arc<State>,
     workers: Vec<Worker>,
-    listening: BTreeSet<SocketAddr>,
+    /// The listeners of each address, which workers have copies of.
+    listening: Listeners,
+    /// Addresses that workers accept connections at.
+    served: BTreeSet<SocketAddr>,
     drain: watch::Sender<Drain>,
     node: watch::Sender<NodeState>,
 }
@@ -85,6 +91,20 @@ impl Proxy {
     /// # Errors
     /// See [`Refused`]; nothing is left.
     pub fn start(workers: NonZeroUsize, settings: &Settings) -> Result<Self, Refused> {
+        Self::start_with(workers, settings, Listeners::new())
+    }
+
+    /// The same, with listeners of another process ([`Proxy::listeners`]): whoever waits in them is served,
+    /// and nobody is refused while both have them. Of addresses that are not in the settings they are
+    /// closed.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn start_with(
+        workers: NonZeroUsize,
+        settings: &Settings,
+        inherited: Listeners,
+    ) -> Result<Self, Refused> {
         let state = Arc::new(State::new(&Settings::default(), None)?);
         let (drain, drained) = watch::channel(Drain::None);
         let (node, told) = watch::channel(NodeState::Ready);
@@ -92,7 +112,8 @@ impl Proxy {
             .map(|number| Worker::start(number, state.clone(), drained.clone(), told.clone()))
             .collect::<io::Result<_>>()
             .map_err(Refused::Thread)?;
-        let mut proxy = Self { state, workers, listening: BTreeSet::new(), drain, node };
+        let mut proxy =
+            Self { state, workers, listening: inherited, served: BTreeSet::new(), drain, node };
         proxy.set(settings)?;
         Ok(proxy)
     }
@@ -106,18 +127,42 @@ impl Proxy {
         let state = Arc::new(State::new(settings, Some(&self.state))?);
         let wanted: BTreeSet<SocketAddr> = state.addresses().collect();
         let mut new: Vec<Vec<_>> = self.workers.iter().map(|_| Vec::new()).collect();
-        for &address in wanted.difference(&self.listening) {
-            for listeners in &mut new {
-                let listener = listener::listen(address)
-                    .map_err(|source| Refused::Listen { address, source })?;
-                listeners.push((address, listener));
+        let mut opened = Listeners::new();
+        for &address in wanted.difference(&self.served) {
+            let failed = |source| Refused::Listen { address, source };
+            let mut all = Vec::new();
+            for listener in self.listening.get(&address).into_iter().flatten() {
+                all.push(listener.try_clone().map_err(failed)?);
             }
+            // One for each worker; of more, which another process had, some get several: whoever waits in
+            // them is served.
+            while all.len() < new.len() {
+                all.push(listener::listen(address).map_err(failed)?);
+            }
+            for (place, listener) in all.iter().enumerate() {
+                let worker = place % new.len();
+                new[worker].push((address, listener.try_clone().map_err(failed)?));
+            }
+            opened.insert(address, all);
         }
         for (worker, listeners) in self.workers.iter().zip(new) {
             worker.tell(Order::Set(state.clone(), listeners));
         }
-        (self.state, self.listening) = (state, wanted);
+        self.listening.extend(opened);
+        self.listening.retain(|address, _| wanted.contains(address));
+        (self.state, self.served) = (state, wanted);
         Ok(())
+    }
+
+    /// The listeners of each address, in the order of their workers, for another process.
+    ///
+    /// # Errors
+    /// There are too few descriptors.
+    pub fn listeners(&self) -> io::Result<Listeners> {
+        let copy = |all: &Vec<TcpListener>| -> io::Result<Vec<_>> {
+            all.iter().map(TcpListener::try_clone).collect()
+        };
+        self.listening.iter().map(|(&address, all)| Ok((address, copy(all)?))).collect()
     }
 
     /// What is thought of a server from now on; whether that is news. What it has goes on.
@@ -180,7 +225,10 @@ impl Proxy {
     }
 
     /// The next step of going away, or back to [`Drain::None`] while nobody was refused.
-    pub fn drain(&self, drain: Drain) {
+    pub fn drain(&mut self, drain: Drain) {
+        if drain >= Drain::Closing {
+            self.listening.clear();
+        }
         self.drain.send_replace(drain);
     }
 

@@ -88,7 +88,7 @@ async fn run(
     mut drain: watch::Receiver<Drain>,
     open: watch::Sender<usize>,
 ) {
-    let mut accepting: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    let mut accepting: HashMap<SocketAddr, Vec<AbortHandle>> = HashMap::new();
     let mut tidy = interval(TIDY);
     tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -97,20 +97,19 @@ async fn run(
             order = orders.recv() => {
                 let Some(Order::Set(state, new)) = order else { return };
                 let gone = |address: &SocketAddr| state.door(*address).is_none();
-                for (_, task) in accepting.extract_if(|address, _| gone(address)) {
-                    task.abort();
-                }
+                let gone = accepting.extract_if(|address, _| gone(address));
+                gone.flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
                 core.set_state(state);
                 for (address, listener) in new {
                     let accept = accept(core.clone(), address, listener);
-                    accepting.insert(address, spawn_local(accept).abort_handle());
+                    accepting.entry(address).or_default().push(spawn_local(accept).abort_handle());
                 }
             }
             Ok(()) = drain.changed() => {
                 let drain = *drain.borrow_and_update();
                 core.set_drain(drain);
                 if drain >= Drain::Closing {
-                    accepting.drain().for_each(|(_, task)| task.abort());
+                    accepting.drain().flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
                 }
             }
             _ = tidy.tick() => {

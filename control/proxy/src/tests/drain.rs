@@ -9,7 +9,7 @@ use super::*;
 fn busy_clients_lose_nothing_when_a_node_goes_away() {
     const CLIENTS: usize = 30;
     let server = Server::named("a");
-    let (proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let (mut proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
     let (answered, told, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
@@ -48,7 +48,7 @@ fn who_says_nothing_is_closed_at_the_end_and_what_is_under_way_is_finished() {
         thread::sleep(300 * MS); // a slow answer
         Some(super::server::ok("slow"))
     });
-    let (proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let (mut proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
     let mut idle = Client::connect(address);
     assert_eq!(idle.get("/").text(), "slow");
     let mut busy = Client::connect(address);
@@ -82,4 +82,46 @@ fn an_address_that_goes_is_closed_and_one_that_cannot_be_had_changes_nothing() {
     assert_eq!(Client::connect(there).get("/").text(), "a");
     wait_until("the first is closed", || std::net::TcpStream::connect(address).is_err());
     assert_eq!(open.get("/").text(), "a", "its connections go on");
+}
+
+#[test]
+fn another_process_takes_the_listeners_over_and_nobody_is_refused() {
+    let server = Server::named("a");
+    let (old, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut frontend = frontend();
+    frontend.listen[0].address = address;
+    let settings = settings(frontend, vec![pool("p", &[server.address])]);
+    let stop = AtomicBool::new(false);
+    let mut running = old;
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut served = 0;
+                    while !stop.load(SeqCst) {
+                        let mut client = Client::connect(address);
+                        client.say("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+                        assert_eq!(client.hear().expect("an answer").status, 200);
+                        served += 1;
+                    }
+                    served
+                })
+            })
+            .collect();
+        // To fewer workers, to more, and to as many.
+        for workers in [1, 3, 3] {
+            let workers = NonZeroUsize::new(workers).unwrap();
+            let inherited = running.listeners().unwrap();
+            let next = Proxy::start_with(workers, &settings, inherited).unwrap();
+            let mut old = std::mem::replace(&mut running, next);
+            old.drain(Drain::Closing);
+            let before = server.heads().len();
+            wait_until("requests go on", || server.heads().len() > before + 50);
+            old.drain(Drain::Leaving);
+            wait_until("the old one is empty", || old.open() == 0);
+        }
+        stop.store(true, SeqCst);
+        let served: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
+        assert!(served > 150);
+    });
 }
