@@ -31,6 +31,9 @@ pub struct Args {
     /// Where an L7 node keeps what outlives its control in the kernel: on a bpffs, which is mounted if need be
     #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/palier")]
     pub bpf_dir: PathBuf,
+    /// Takes over from the process that started this one
+    #[arg(long, hide = true)]
+    pub take_over: bool,
     /// Where /metrics is told: a loopback address
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9469", value_parser = loopback)]
     pub metrics: SocketAddr,

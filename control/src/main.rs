@@ -1,5 +1,6 @@
 //! Starts the parts that this node has, in order; stops them in reverse.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,9 +18,12 @@ use control::steer::{self, Ended, Signal, Start};
 use control::{log, notify, serve};
 use tokio::signal::unix::{self as signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 /// Where this program lay when it was started.
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+/// How long tasks that were told to end may take.
+const LET_GO: std::time::Duration = std::time::Duration::from_millis(50);
 /// Requests that wait for the loop.
 const CALLS: usize = 64;
 
@@ -133,13 +137,17 @@ async fn serve(
     signals: Signals,
 ) -> Result<Ended, Failure> {
     let site = serve::Site::new(file, node).map_err(|error| Failure::new(2, error))?;
+    let (proxy, inherited) = listen(args, &site)?;
     let (store, state_file) = open_store(args, Role::L7);
     let doors = Doors::open(args, Role::L7, None).await?;
-    let (path, calls) = (doors.path, doors.calls);
+    let Doors { path, calls, tasks } = doors;
     let config = site.config.clone();
     let start = serve::Start {
         site,
+        proxy,
+        inherited,
         path: args.site.clone(),
+        program: PROGRAM.get().cloned().unwrap_or_default(),
         store,
         state_file,
         state_dir: args.state_dir.clone(),
@@ -148,10 +156,48 @@ async fn serve(
     };
     let serving = serve::Serve::start(start).map_err(|why| Failure::new(1, why))?;
     started(node, Role::L7, &config);
-    let ended = serving.run(signals.heard()).await;
-    // It may be gone already.
-    let _ = std::fs::remove_file(&path);
-    Ok(ended)
+    match serving.run(signals.heard()).await {
+        serve::Ended::Stopped => {
+            // It may be gone already.
+            let _ = std::fs::remove_file(&path);
+        }
+        serve::Ended::HandedOver(mut handed) => {
+            tasks.iter().for_each(AbortHandle::abort);
+            let _ = std::fs::remove_file(&path);
+            notify::main_process(handed.heir.pid);
+            // What was told to end has ended by then.
+            tokio::time::sleep(LET_GO).await;
+            if let Err(error) = handed.heir.free() {
+                tracing::error!(%error, "the process that has taken over is gone");
+            }
+            handed.finish().await;
+        }
+    }
+    Ok(Ended::Stopped)
+}
+
+/// Listens, by the sockets of an older process if this one is to take over from it; and the servers of which
+/// that has told what it thinks.
+fn listen(
+    args: &Args,
+    site: &serve::Site,
+) -> Result<(proxy::Proxy, BTreeSet<(String, String)>), Failure> {
+    let failed = |why: String| Failure::new(1, why);
+    if !args.take_over {
+        let proxy = serve::listen(site, proxy::Listeners::new()).map_err(failed)?;
+        return Ok((proxy, BTreeSet::new()));
+    }
+    let lost = |error: std::io::Error| failed(format!("nothing to take over: {error}"));
+    let mut inheritance = serve::Inheritance::take().map_err(lost)?;
+    let listeners = std::mem::take(&mut inheritance.listeners);
+    let proxy = serve::listen(site, listeners).map_err(failed)?;
+    let mut servers = BTreeSet::new();
+    for thought in std::mem::take(&mut inheritance.servers) {
+        proxy.set_server(&thought.pool, &thought.server, thought.state);
+        servers.insert((thought.pool, thought.server));
+    }
+    inheritance.serve().map_err(lost)?;
+    Ok((proxy, servers))
 }
 
 /// Node states of before.
@@ -174,6 +220,7 @@ fn started(node: &str, role: Role, config: &Config) {
 struct Doors {
     path: PathBuf,
     calls: mpsc::Receiver<Call>,
+    tasks: [AbortHandle; 2],
 }
 
 impl Doors {
@@ -185,9 +232,10 @@ impl Doors {
             .await
             .map_err(|error| Failure::new(1, format!("metrics on {}: {error}", args.metrics)))?;
         let (requests, calls) = mpsc::channel(CALLS);
-        tokio::spawn(socket::serve(listener, requests.clone(), dataplane.clone()));
-        tokio::spawn(metrics::serve(scrapers, requests, dataplane));
-        Ok(Self { path, calls })
+        let admin = socket::serve(listener, requests.clone(), dataplane.clone());
+        let metrics = metrics::serve(scrapers, requests, dataplane);
+        let tasks = [tokio::spawn(admin).abort_handle(), tokio::spawn(metrics).abort_handle()];
+        Ok(Self { path, calls, tasks })
     }
 }
 

@@ -14,6 +14,11 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
+/// Another process is the service from now on.
+pub fn main_process(pid: u32) {
+    tell(&[NotifyState::MainPid(pid)]);
+}
+
 /// Says that the runtime turns, twice per watchdog time, if systemd wants to know.
 pub async fn alive() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };

@@ -6,6 +6,7 @@
 
 mod calls;
 mod frontends;
+mod handover;
 mod leave;
 mod report;
 mod servers;
@@ -13,6 +14,7 @@ mod site;
 mod tunnel;
 mod word;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,10 +24,11 @@ use admin::Refusal;
 use config::Config;
 use health::Admin;
 use health::monitor::{Changes, ProbeId};
-use proxy::Proxy;
+use proxy::{Listeners, Proxy};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+pub use self::handover::{Heir, Inheritance, Thought};
 pub use self::site::Site;
 pub use self::word::{does, find, word, words};
 
@@ -36,7 +39,7 @@ use crate::admin::socket::Call;
 use crate::clock::boot;
 use crate::peers::Peers;
 use crate::states::Store;
-use crate::steer::{Ended, Signal};
+use crate::steer::Signal;
 use crate::watch::Watch;
 
 /// How often a state file that could not be written is tried again, and names that servers are known by
@@ -48,8 +51,14 @@ const TURN: Duration = Duration::from_secs(5);
 pub struct Start {
     /// The site file as it was read.
     pub site: Site,
-    /// Its path.
+    /// Its proxy, which listens already.
+    pub proxy: Proxy,
+    /// Servers of which an older process has told what it thinks: pool and name.
+    pub inherited: BTreeSet<(String, String)>,
+    /// The site file's path.
     pub path: PathBuf,
+    /// Where this program lies: another release may come to lie there.
+    pub program: PathBuf,
     /// What operators wanted when control last ran.
     pub store: Arc<Store>,
     /// The file that those are kept in.
@@ -85,6 +94,48 @@ pub struct Serve {
     counters: Tally,
     /// What control was started with.
     started_with: Arc<Config>,
+    /// Servers of which an older process has told what it thinks, and no check has said anything yet.
+    inherited: BTreeSet<(String, String)>,
+    program: PathBuf,
+    /// Told what became of the process that is to take over.
+    heirs: mpsc::UnboundedSender<Option<Heir>>,
+    raised: mpsc::UnboundedReceiver<Option<Heir>>,
+    /// One is being raised.
+    raising: bool,
+}
+
+/// Why serving has ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Told to stop.
+    Stopped,
+    /// Another process serves.
+    HandedOver(Box<Handed>),
+}
+
+/// What is left when another process serves: connections that end by themselves.
+#[derive(Debug)]
+pub struct Handed {
+    /// The other process.
+    pub heir: Heir,
+    proxy: Proxy,
+    limit: Duration,
+}
+
+impl Handed {
+    /// Lets go what is left, and waits for its end.
+    pub async fn finish(mut self) {
+        leave::empty(&mut self.proxy, self.limit).await;
+    }
+}
+
+/// Listens by the site file: the first thing, so that nobody is sent here in vain.
+///
+/// # Errors
+/// An address cannot be listened on, or a certificate cannot be used.
+pub fn listen(site: &Site, inherited: Listeners) -> Result<Proxy, String> {
+    let settings = frontends::settings(site);
+    Proxy::start_with(workers(site), &settings, inherited).map_err(|error| error.to_string())
 }
 
 /// What control counts itself.
@@ -101,19 +152,20 @@ enum Event {
     Call(Call),
     Signal(Signal),
     Learned,
+    Raised(Option<Heir>),
     File,
     Timer,
 }
 
 impl Serve {
-    /// Listens, and has packets come.
+    /// Has servers be asked, and packets come.
     ///
     /// # Errors
-    /// An address cannot be listened on, or a certificate cannot be used.
+    /// What an earlier process did to this host cannot be read.
     pub fn start(start: Start) -> Result<Self, String> {
-        let Start { site, path, store, state_file, state_dir, bpf_dir, calls } = start;
-        let settings = frontends::settings(&site);
-        let proxy = Proxy::start(workers(&site), &settings).map_err(|error| error.to_string())?;
+        let Start { site, proxy, inherited, path, program, store, state_file, .. } = start;
+        let Start { state_dir, bpf_dir, calls, .. } = start;
+        let (heirs, raised) = mpsc::unbounded_channel();
         let (servers, changes) = Servers::start();
         let (learned, learning) = mpsc::unbounded_channel();
         let mut serve = Self {
@@ -131,6 +183,11 @@ impl Serve {
             leaving: None,
             counters: Tally::default(),
             started_with: site.config.clone(),
+            inherited,
+            program,
+            heirs,
+            raised,
+            raising: false,
             site,
             path,
             store,
@@ -156,6 +213,7 @@ impl Serve {
                 Some(signal) = signals.recv() => Event::Signal(signal),
                 Some(()) = self.learning.recv() => Event::Learned,
                 () = Watch::changed_or_never(&mut watch) => Event::File,
+                Some(heir) = self.raised.recv() => Event::Raised(heir),
                 () = sleep_until(wake) => Event::Timer,
             };
             match event {
@@ -178,6 +236,10 @@ impl Serve {
                     let _ = self.reload();
                     watch = self.watch();
                 }
+                Event::Raised(None) => self.raising = false,
+                // Who was told to stop meanwhile stops.
+                Event::Raised(Some(heir)) if self.leaving.is_none() => return self.hand_over(heir),
+                Event::Raised(Some(_)) => {}
                 Event::Learned => self.heard(),
                 Event::Timer => {}
             }
@@ -202,9 +264,12 @@ impl Serve {
     }
 
     /// Has the proxy use these servers as is thought of them.
-    fn judge(&self, servers: impl IntoIterator<Item = (usize, usize)>) {
+    fn judge(&mut self, servers: impl IntoIterator<Item = (usize, usize)>) {
         let states = self.store.states();
         for place in servers {
+            if self.is_as_before(place) {
+                continue;
+            }
             let verdict = self.verdict(place, &states);
             let pool = &self.site.config.pools[place.0];
             let server = &pool.servers[place.1];
@@ -215,6 +280,20 @@ impl Serve {
                 tracing::info!(pool, server, ?state, weight, reason, "verdict");
             }
         }
+    }
+
+    /// Whether a server is what an older process thought of it, as nobody here has asked it yet.
+    fn is_as_before(&mut self, place: (usize, usize)) -> bool {
+        if self.inherited.is_empty() {
+            return false;
+        }
+        let pool = &self.site.config.pools[place.0];
+        let name = (pool.name.clone(), pool.servers[place.1].name.clone());
+        if self.servers.is_unknown(place) {
+            return self.inherited.contains(&name);
+        }
+        self.inherited.remove(&name);
+        false
     }
 
     fn verdict(&self, place: (usize, usize), states: &admin::States) -> servers::Verdict {

@@ -163,3 +163,48 @@ fn agents_words_and_operators_words_about_servers_are_obeyed_without_a_lost_requ
     assert!(status.code() == Some(1) && said.contains("server-1, server-2"), "{said}");
     nothing_was_lost(clients);
 }
+
+#[test]
+fn another_release_takes_over_under_load_and_no_connection_is_refused() {
+    let lab = lab();
+    let node = lab.l7(1);
+    let clients = busy(&lab);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    let first = node.status().pid;
+    std::thread::scope(|scope| {
+        let new: Vec<_> = URLS
+            .map(|url| {
+                let (lab, stop) = (&lab, &stop);
+                scope.spawn(move || {
+                    let mut served = 0;
+                    while !stop.load(relaxed) {
+                        let response = lab.client().get(url).expect("a new connection is served");
+                        assert_eq!(response.status, 200);
+                        served += 1;
+                    }
+                    served
+                })
+            })
+            .into();
+        let (status, said) = node.ctl(&["upgrade"]);
+        assert!(status.success(), "{said}");
+        lab.wait_until("another process answers", SOON, || {
+            node.try_status().is_ok_and(|status| status.pid != first)
+        });
+        let old = std::path::PathBuf::from(format!("/proc/{first}"));
+        assert!(node.wait_stopped(SOON).success());
+        assert!(!old.exists());
+        go_on(&clients, "another release has taken over");
+        stop.store(true, relaxed);
+        let served: usize = new
+            .into_iter()
+            .map(|client: std::thread::ScopedJoinHandle<'_, usize>| client.join().unwrap())
+            .sum();
+        assert!(served > 10);
+    });
+    nothing_was_lost(clients);
+    assert_eq!(lab.l4(1).states_of("l7-1"), [Effective::Up; 2]);
+    let tunnel = node.status().tunnel.unwrap();
+    assert_eq!((tunnel.problems.len(), tunnel.vips.len()), (0, 2));
+}

@@ -20,6 +20,8 @@ pub struct L7Status {
     pub role: String,
     /// Release of control.
     pub program: String,
+    /// Its process id.
+    pub pid: u32,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
     /// What an operator should look at, the worst first. Empty when all is well.

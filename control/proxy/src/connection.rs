@@ -35,8 +35,7 @@ pub(crate) async fn serve(
     let Door { frontend, tls, stats } = door;
     count(&stats.connections);
     let place = Place { core, frontend, tls, stats, listening };
-    let Place { core, frontend, .. } = &place;
-    let _open = core.opened();
+    let frontend = &place.frontend;
     // Answers are written as a whole.
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };

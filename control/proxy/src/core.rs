@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use siphasher::sip::SipHasher13;
 use tokio::sync::watch;
@@ -114,7 +115,7 @@ pub(crate) struct Core {
     balances: RefCell<HashMap<String, Balance>>,
     candidates: RefCell<Vec<Candidate>>,
     /// Connections that are open.
-    open: Cell<usize>,
+    open: Arc<AtomicUsize>,
 }
 
 /// A connection that is open, for as long as this lives.
@@ -122,7 +123,7 @@ pub(crate) struct Open(Rc<Core>);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
+        self.0.open.fetch_sub(1, Relaxed);
     }
 }
 
@@ -131,6 +132,7 @@ impl Core {
         state: Arc<State>,
         drain: watch::Receiver<Drain>,
         node: watch::Receiver<NodeState>,
+        open: Arc<AtomicUsize>,
     ) -> Self {
         let drained = Cell::new(*drain.borrow());
         Self {
@@ -141,7 +143,7 @@ impl Core {
             kept: Rc::default(),
             balances: RefCell::default(),
             candidates: RefCell::default(),
-            open: Cell::new(0),
+            open,
         }
     }
 
@@ -162,13 +164,8 @@ impl Core {
 
     /// Counts a connection.
     pub(crate) fn opened(self: &Rc<Self>) -> Open {
-        self.open.set(self.open.get() + 1);
+        self.open.fetch_add(1, Relaxed);
         Open(self.clone())
-    }
-
-    /// Connections that are open.
-    pub(crate) fn open(&self) -> usize {
-        self.open.get()
     }
 
     /// What tier 2 is told of this node, beside what holds of servers.

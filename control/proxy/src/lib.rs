@@ -187,6 +187,14 @@ impl Proxy {
         Some(self.state.pools.get(pool)?.servers.get(server)?.settings.address)
     }
 
+    /// What is thought of each server: pool, server, and that.
+    pub fn server_states(&self) -> impl Iterator<Item = (&str, &str, ServerState)> {
+        self.state.pools.iter().flat_map(|pool| {
+            let name = pool.settings.name.as_str();
+            pool.servers.iter().map(move |one| (name, one.settings.name.as_str(), one.state()))
+        })
+    }
+
     /// How it is.
     pub fn status(&self) -> Status {
         let server = |server: &Arc<pool::Server>| ServerStatus {

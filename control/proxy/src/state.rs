@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::stats::Times;
 
 /// What is thought of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerState {
     /// Whether it takes requests.
     pub availability: Availability,
@@ -16,7 +18,7 @@ pub struct ServerState {
 }
 
 /// Whether a server takes requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Availability {
     /// It does.
     #[default]

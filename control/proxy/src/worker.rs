@@ -6,6 +6,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub(crate) enum Order {
 pub(crate) struct Worker {
     orders: Option<mpsc::UnboundedSender<Order>>,
     /// Connections that it has.
-    open: watch::Receiver<usize>,
+    open: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,13 +52,14 @@ impl Worker {
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (orders, inbox) = mpsc::unbounded_channel();
-        let (open, seen) = watch::channel(0);
+        let open = Arc::new(AtomicUsize::new(0));
+        let counted = open.clone();
         let thread = thread::Builder::new().name(format!("proxy-{number}")).spawn(move || {
-            let core = Rc::new(Core::new(state, drain.clone(), node));
+            let core = Rc::new(Core::new(state, drain.clone(), node, counted));
             let tasks = LocalSet::new();
-            tasks.block_on(&runtime, run(core, inbox, drain, open));
+            tasks.block_on(&runtime, run(core, inbox, drain));
         })?;
-        Ok(Self { orders: Some(orders), open: seen, thread: Some(thread) })
+        Ok(Self { orders: Some(orders), open, thread: Some(thread) })
     }
 
     pub(crate) fn tell(&self, order: Order) {
@@ -68,7 +70,7 @@ impl Worker {
     }
 
     pub(crate) fn open(&self) -> usize {
-        *self.open.borrow()
+        self.open.load(Relaxed)
     }
 }
 
@@ -86,7 +88,6 @@ async fn run(
     core: Rc<Core>,
     mut orders: mpsc::UnboundedReceiver<Order>,
     mut drain: watch::Receiver<Drain>,
-    open: watch::Sender<usize>,
 ) {
     let mut accepting: HashMap<SocketAddr, Vec<AbortHandle>> = HashMap::new();
     let mut tidy = interval(TIDY);
@@ -118,8 +119,6 @@ async fn run(
                 core.kept.tidy(longest.unwrap_or_default());
             }
         }
-        let now = core.open();
-        open.send_if_modified(|open| std::mem::replace(open, now) != now);
     }
 }
 
@@ -133,7 +132,13 @@ async fn accept(core: Rc<Core>, address: SocketAddr, listener: StdListener) {
             Ok((stream, peer)) => {
                 let door = core.state().door(address).cloned();
                 if let Some(door) = door {
-                    spawn_local(connection::serve(core.clone(), door, address, stream, peer));
+                    // From now on, though nothing of it runs yet.
+                    let open = core.opened();
+                    let core = core.clone();
+                    spawn_local(async move {
+                        connection::serve(core, door, address, stream, peer).await;
+                        drop(open);
+                    });
                 }
             }
             Err(error) => {

@@ -5,7 +5,8 @@ use config::SiteFile;
 use health::Admin;
 use tokio::sync::oneshot;
 
-use super::{Serve, Site, frontends, tunnel, word};
+use super::handover::Thought;
+use super::{Ended, Handed, Heir, Serve, Site, frontends, tunnel, word};
 use crate::admin::socket::Call;
 use crate::announce;
 use crate::clock::unix_ms;
@@ -31,7 +32,8 @@ impl Serve {
                 }
             }
             Request::Announce { .. } => refused("an L4 node announces VIPs: ask one".into()),
-            Request::Upgrade { .. } => refused("an L7 node cannot be upgraded so".into()),
+            Request::Upgrade { dataplane: true } => refused("an L7 node has no dataplane".into()),
+            Request::Upgrade { dataplane: false } => return self.raise(uid, reply),
             Request::Dataplane(_) => Reply::Error("the socket answers that itself".into()),
         };
         // A caller that is gone needs no answer.
@@ -98,6 +100,48 @@ impl Serve {
             let failed: Vec<Failed> = store.flushed().await.into_iter().collect();
             let _ = reply.send(Reply::Done(Change { notes: vec![note], failed }));
         });
+    }
+
+    /// Has another release take over: it is started, gets the listening sockets, and serves.
+    fn raise(&mut self, uid: u32, reply: oneshot::Sender<Reply>) {
+        let listeners = match (self.leaving.is_some() || self.raising, self.proxy.listeners()) {
+            (true, _) => {
+                return drop(reply.send(refused("control is being stopped or upgraded".into())));
+            }
+            (false, Err(error)) => return drop(reply.send(refused(error.to_string()))),
+            (false, Ok(listeners)) => listeners,
+        };
+        let thought = |(pool, server, state): (&str, &str, _)| Thought {
+            pool: pool.to_owned(),
+            server: server.to_owned(),
+            state,
+        };
+        let servers: Vec<_> = self.proxy.server_states().map(thought).collect();
+        let (program, heirs) = (self.program.clone(), self.heirs.clone());
+        self.raising = true;
+        tracing::info!(uid, "upgrade");
+        tokio::task::spawn_blocking(move || {
+            let raised = Heir::raise(&program, &listeners, servers);
+            let (answer, heir) = match raised {
+                Ok(heir) => {
+                    let note = format!("process {} of {} serves now", heir.pid, program.display());
+                    (Reply::Done(Change { notes: vec![note], failed: Vec::new() }), Some(heir))
+                }
+                Err(error) => (refused(format!("{}: {error}", program.display())), None),
+            };
+            // A caller that is gone needs no answer; the loop ends only with the process.
+            let _ = reply.send(answer);
+            let _ = heirs.send(heir);
+        });
+    }
+
+    /// Everything but the connections that there are is another process's now.
+    pub(super) fn hand_over(self, heir: Heir) -> Ended {
+        if let Err(error) = self.store.flush() {
+            tracing::error!(%error, "node states are lost with this process");
+        }
+        let limit = self.limit();
+        Ended::HandedOver(Box::new(Handed { heir, proxy: self.proxy, limit }))
     }
 
     /// Watches the site file, if that is wanted.

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use proxy::Drain;
-use tokio::time::Instant;
+use proxy::{Drain, Proxy};
+use tokio::time::{Instant, sleep};
 
 use super::Serve;
 use crate::notify;
@@ -45,6 +45,19 @@ impl Leaving {
             Drain::Closing => "nobody new is accepted",
             Drain::Leaving => "the last connections end",
         }
+    }
+}
+
+/// Has the connections of a proxy end, whom nobody new comes to; those that are left after `limit` are cut.
+pub(super) async fn empty(proxy: &mut Proxy, limit: Duration) {
+    let hard = Instant::now() + SOFT + limit;
+    proxy.drain(Drain::Closing);
+    let soft = Instant::now() + SOFT;
+    while proxy.open() > 0 && Instant::now() < hard {
+        if Instant::now() >= soft {
+            proxy.drain(Drain::Leaving);
+        }
+        sleep(COUNT).await;
     }
 }
 
@@ -107,7 +120,7 @@ impl Serve {
     }
 
     /// How long connections may last then.
-    fn limit(&self) -> Duration {
+    pub(super) fn limit(&self) -> Duration {
         let services = self.site.config.services.iter().filter(|service| self.site.has(service));
         services.map(|service| service.drain_timeout).max().unwrap_or_default()
     }

@@ -22,6 +22,7 @@ impl Serve {
             node: self.site.own().name.clone(),
             role: "l7".into(),
             program: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
             uptime_ms: millis(boot().saturating_sub(self.started)),
             alarms: Vec::new(),
             file: FileStatus {

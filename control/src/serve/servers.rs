@@ -144,6 +144,15 @@ impl Servers {
         judge(&standings, operator, reachable)
     }
 
+    /// Whether some check of a server has not been answered yet.
+    pub(super) fn is_unknown(&self, place: (usize, usize)) -> bool {
+        let standings = self.standings(&self.probes[place.0][place.1]);
+        let unknown = |(probe, standing): &(&Probe, Standing)| {
+            standing.state.is_none() && !matches!(probe.check.kind, Kind::Agent(_))
+        };
+        standings.iter().any(unknown)
+    }
+
     /// What the node's own checks say against it: the worst, and each in words.
     pub(super) fn of_own(&self) -> (Effective, Vec<String>) {
         let mut worst = Effective::Up;

@@ -163,7 +163,10 @@ async fn a_node_that_leaves_the_file_has_no_say_on_the_connections_it_has() {
 
     node.directory.send_replace(directory("l4-2", vec![peer("l4-3", &[])]));
     let last = connection.say(good).await.unwrap();
-    assert!(last.contains("certificate is for l4-1, which is no other L4 node"), "{last}");
+    assert!(
+        last.contains("certificate is for l4-1, which is no other node that speaks here"),
+        "{last}"
+    );
     assert_eq!(node.count(Counter::RefusedName), 1);
 }
 
