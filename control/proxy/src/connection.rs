@@ -48,20 +48,10 @@ pub(crate) async fn serve(
     {
         return;
     }
+    // From here on boxed, each way for itself: a connection takes no more memory than where it is needs.
     let is_proxy = frontend.accept_proxy.iter().any(|prefix| prefix.contains(ends.client.ip()));
     if is_proxy {
-        let introduced = timeout(frontend.timeouts.handshake, introduce(stream, ends)).await;
-        match introduced {
-            Ok(Ok((stream, ends))) => place.secure(stream, ends).await,
-            Ok(Err(error)) => {
-                count(&place.stats.refused);
-                tracing::debug!(frontend = frontend.name, %peer, %error, "refused");
-            }
-            Err(_) => {
-                count(&place.stats.refused);
-                tracing::debug!(frontend = frontend.name, %peer, "no PROXY header in time");
-            }
-        }
+        Box::pin(place.proxied(stream, ends)).await;
     } else {
         place.secure(stream, ends).await;
     }
@@ -108,16 +98,32 @@ struct Place {
 }
 
 impl Place {
+    /// Who is really there is told first.
+    async fn proxied(self, stream: TcpStream, ends: Ends) {
+        let peer = ends.client;
+        let introduced = timeout(self.frontend.timeouts.handshake, introduce(stream, ends)).await;
+        match introduced {
+            Ok(Ok((stream, ends))) => return self.secure(stream, ends).await,
+            Ok(Err(error)) => {
+                tracing::debug!(frontend = self.frontend.name, %peer, %error, "refused");
+            }
+            Err(_) => {
+                tracing::debug!(frontend = self.frontend.name, %peer, "no PROXY header in time");
+            }
+        }
+        count(&self.stats.refused);
+    }
+
     /// TLS, where it is spoken.
     async fn secure<S: Stream + 'static>(self, stream: S, ends: Ends) {
         let Some(config) = self.tls.clone() else {
-            return self.converse(stream, ends, None).await;
+            return Box::pin(self.converse(stream, ends, None)).await;
         };
         let limit = self.frontend.timeouts.handshake;
-        match timeout(limit, TlsAcceptor::from(config).accept(stream)).await {
+        match Box::pin(timeout(limit, TlsAcceptor::from(config).accept(stream))).await {
             Ok(Ok(stream)) => {
                 let secured = Secured::of(stream.get_ref().1);
-                self.converse(stream, ends, Some(secured)).await;
+                Box::pin(self.converse(stream, ends, Some(secured))).await;
             }
             Ok(Err(error)) => {
                 count(&self.stats.refused);
@@ -136,7 +142,7 @@ impl Place {
             Mode::Http(http) => {
                 let name = http.unique_id.is_some().then(|| format!("{:032x}", fastrand::u128(..)));
                 let origin = Origin { ends, tls, name };
-                Client::new(core, frontend, listening, origin).serve(stream).await;
+                Box::pin(Client::new(core, frontend, listening, origin).serve(stream)).await;
             }
             Mode::Tcp(routes) => {
                 let mut stream = stream;

@@ -5,6 +5,7 @@ mod client;
 mod drain;
 mod hostile;
 mod log;
+mod long;
 mod pools;
 mod proxied;
 mod requests;

@@ -104,3 +104,68 @@ fn too_long_a_header_is_refused() {
     }
     assert_eq!(server.heads().len(), 0);
 }
+
+/// A server that answers each connection with these bytes, and closes it.
+fn lying(answer: &'static [u8]) -> Server {
+    Server::raw(move |mut stream| {
+        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
+        super::server::read(&mut lines);
+        let _ = std::io::Write::write_all(&mut stream, answer);
+    })
+}
+
+#[test]
+fn a_server_that_lies_is_not_passed_on() {
+    for answer in [
+        &b"hello\r\n"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX\0: a\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a",
+        b"",
+    ] {
+        let server = lying(answer);
+        let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+        let response = Client::connect(address).get("/");
+        assert_eq!(response.status, 502, "{:?}", String::from_utf8_lossy(answer));
+    }
+    // What broke after it had begun is broken for the client, too: never a whole answer.
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"[..],
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nxyz\r\n",
+    ] {
+        let server = lying(answer);
+        let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+        let mut client = Client::connect(address);
+        client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut told = Vec::new();
+        // It may end by a reset.
+        let _ = std::io::Read::read_to_end(&mut client.stream, &mut told);
+        let told = String::from_utf8_lossy(&told);
+        assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+        assert!(!told.ends_with("0\r\n\r\n") && !told.contains("xyz"), "{told}");
+    }
+}
+
+#[test]
+fn a_servers_header_without_end_is_given_up() {
+    let server = Server::raw(|mut stream| {
+        let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n");
+        while std::io::Write::write_all(&mut stream, b"X-Header: and so on\r\n").is_ok() {}
+    });
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    assert_eq!(Client::connect(address).get("/").status, 502);
+}
+
+#[test]
+fn a_client_that_waits_for_100_gets_it_before_it_sends() {
+    let server = Server::named("a");
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    client.say("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    assert_eq!(client.hear().unwrap().status, 100);
+    client.say("hi");
+    assert_eq!(client.hear().unwrap().text(), "a");
+}
