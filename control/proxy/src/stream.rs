@@ -22,6 +22,9 @@ pub(crate) enum Phase {
     Header,
     /// It is being served: servers have deadlines of their own.
     Serving,
+    /// Another protocol has taken the connection over: nothing of ours follows, and its deadlines are those
+    /// of tunnels.
+    Tunnel,
 }
 
 /// Shared by the connection and those who serve it. All are on one core, but what hyper hands out after an
@@ -34,7 +37,8 @@ impl Stage {
         match self.0.load(Relaxed) & 3 {
             0 => Phase::Idle,
             1 => Phase::Header,
-            _ => Phase::Serving,
+            2 => Phase::Serving,
+            _ => Phase::Tunnel,
         }
     }
 
@@ -43,7 +47,11 @@ impl Stage {
         self.0.load(Relaxed)
     }
 
+    /// The next phase; of a tunnel there is none.
     pub(crate) fn set(&self, phase: Phase) {
+        if self.get() == Phase::Tunnel {
+            return;
+        }
         let next = (self.0.load(Relaxed) >> 2).wrapping_add(1);
         self.0.store(next << 2 | phase as u32, Relaxed);
     }
@@ -70,7 +78,7 @@ impl<S> Guarded<S> {
         match phase {
             Phase::Idle => Some(self.timeouts.idle),
             Phase::Header => Some(self.timeouts.header),
-            Phase::Serving => None,
+            Phase::Serving | Phase::Tunnel => None,
         }
     }
 

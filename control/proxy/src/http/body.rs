@@ -126,15 +126,23 @@ pub(crate) struct Answer {
 }
 
 enum Source {
-    Server { incoming: Incoming, release: Option<Release>, _lease: Lease },
+    Server { incoming: Incoming, release: Option<Release>, lease: Option<Lease> },
     Own(Option<Bytes>),
 }
 
 impl Answer {
     /// A server's.
     pub(super) fn of(incoming: Incoming, release: Release, lease: Lease, stage: Stage) -> Self {
-        let source = Source::Server { incoming, release: Some(release), _lease: lease };
+        let source = Source::Server { incoming, release: Some(release), lease: Some(lease) };
         Self { source, stage, record: None, deadline: None }
+    }
+
+    /// Takes what counts as the server's request, for whoever has it for longer than the answer lasts.
+    pub(super) fn take_lease(&mut self) -> Option<Lease> {
+        match &mut self.source {
+            Source::Server { lease, .. } => lease.take(),
+            Source::Own(_) => None,
+        }
     }
 
     /// The same, which is noted once it has gone.

@@ -7,6 +7,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::{Answer, Client};
+use crate::stream::Phase;
 use crate::tunnel;
 
 /// The client's side, if it asks.
@@ -27,7 +28,11 @@ pub(super) fn join(
     let Some(ours) = asked else { return response };
     let theirs = hyper::upgrade::on(&mut response);
     let limit = client.frontend.timeouts.tunnel;
+    client.stage.set(Phase::Tunnel);
+    // It is the server's, and a connection of ours, until its end.
+    let counted = (response.body_mut().take_lease(), client.core.opened());
     tokio::task::spawn_local(async move {
+        let _counted = counted;
         // Whoever hangs up in between has no tunnel.
         if let (Ok(ours), Ok(theirs)) = (ours.await, theirs.await) {
             tunnel::run(TokioIo::new(ours), TokioIo::new(theirs), limit).await;
