@@ -49,10 +49,9 @@ impl Asker<'_> {
             }
         }
         let settings = self.pool.settings.queue;
-        let waiting = queue.enter(settings.length).ok_or(Nobody::QueueFull)?;
+        let (waiting, is_first) = queue.enter(settings.length).ok_or(Nobody::QueueFull)?;
         let wait = async {
-            // Room may have come before anybody knew that it is waited for.
-            let mut looks = queue.waiting() == 1;
+            let mut looks = is_first;
             loop {
                 if looks {
                     match self.look(tried) {

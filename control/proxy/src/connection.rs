@@ -203,7 +203,7 @@ async fn pass<S: Stream>(
             Ok(upstream) => return tunnel::run(stream, upstream, frontend.timeouts.tunnel).await,
             Err(error) => {
                 tracing::debug!(server = server.settings.name, %error, "no connection");
-                server.counters.failed.fetch_add(1, Relaxed);
+                server.counters().failed.fetch_add(1, Relaxed);
                 tried.push(place);
             }
         }

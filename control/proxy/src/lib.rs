@@ -200,10 +200,10 @@ impl Proxy {
         let server = |server: &Arc<pool::Server>| ServerStatus {
             address: server.settings.address,
             busy: server.busy(),
-            requests: server.counters.requests.load(Relaxed),
-            failed: server.counters.failed.load(Relaxed),
-            classes: server.counters.classes.read(),
-            times: server.counters.times.read(),
+            requests: server.counters().requests.load(Relaxed),
+            failed: server.counters().failed.load(Relaxed),
+            classes: server.counters().classes.read(),
+            times: server.counters().times.read(),
         };
         let pool = |pool: &Arc<pool::Pool>| PoolStatus {
             usable: u32::try_from(pool.usable()).unwrap_or(u32::MAX),

@@ -14,7 +14,6 @@ use self::budget::Budget;
 use self::queue::Queue;
 use crate::balance::Candidate;
 use crate::settings;
-use crate::state::ServerState;
 use crate::stats::OfPool;
 use crate::tls::{self, Upstream};
 
@@ -44,15 +43,16 @@ impl Pool {
             before.iter().map(|pool| (pool.settings.name.as_str(), pool)).collect();
         let pool = |settings: &settings::Pool| {
             let before = known.get(settings.name.as_str());
+            let alike = before.is_some_and(|pool| {
+                let settings::Pool { send_proxy, tls, .. } = &pool.settings;
+                (send_proxy, tls) == (&settings.send_proxy, &settings.tls)
+            });
             let servers = settings.servers.iter().map(|server| {
                 let found = before.and_then(|pool| pool.server(&server.name));
                 match found {
-                    Some(found) if found.settings == *server => found.clone(),
-                    // Another address, or another weight: what it has is not known under the new one.
-                    found => {
-                        let state = found.map_or_else(ServerState::default, |one| one.state());
-                        Server::new(server, state)
-                    }
+                    Some(found) if found.settings == *server && alike => found.clone(),
+                    Some(found) => found.with(server, alike),
+                    None => Server::new(server),
                 }
             });
             let tls = settings.tls.as_ref().map(Upstream::new).transpose()?;

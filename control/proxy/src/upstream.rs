@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::http1::{self, SendRequest};
@@ -109,9 +108,9 @@ struct Idle {
     since: Instant,
 }
 
-/// Connections that are kept, by server.
+/// Connections that are kept, by servers' serial numbers.
 #[derive(Default)]
-pub(crate) struct Kept(RefCell<HashMap<usize, Vec<Idle>>>);
+pub(crate) struct Kept(RefCell<HashMap<u64, Vec<Idle>>>);
 
 /// A connection for a request.
 pub(crate) struct Connection {
@@ -120,16 +119,11 @@ pub(crate) struct Connection {
     pub(crate) used: bool,
 }
 
-/// What tells servers apart while they are there.
-fn key(server: &Arc<Server>) -> usize {
-    Arc::as_ptr(server).addr()
-}
-
 impl Kept {
     /// One that is there, the latest used first: the others may go when they are old.
-    pub(crate) fn take(&self, server: &Arc<Server>, keep_alive: Duration) -> Option<Connection> {
+    pub(crate) fn take(&self, server: &Server, keep_alive: Duration) -> Option<Connection> {
         let mut all = self.0.borrow_mut();
-        let idle = all.get_mut(&key(server))?;
+        let idle = all.get_mut(&server.serial)?;
         while let Some(Idle { sender, since }) = idle.pop() {
             if since.elapsed() < keep_alive && !sender.is_closed() {
                 return Some(Connection { sender, used: true });
@@ -139,10 +133,10 @@ impl Kept {
     }
 
     /// Keeps one whose answer has been read.
-    pub(crate) fn put(&self, server: &Arc<Server>, sender: SendRequest<Outgoing>) {
+    pub(crate) fn put(&self, server: &Server, sender: SendRequest<Outgoing>) {
         if !sender.is_closed() {
             let idle = Idle { sender, since: Instant::now() };
-            self.0.borrow_mut().entry(key(server)).or_default().push(idle);
+            self.0.borrow_mut().entry(server.serial).or_default().push(idle);
         }
     }
 

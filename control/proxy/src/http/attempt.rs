@@ -96,7 +96,7 @@ impl Attempt<'_> {
             match self.send(connection, request, server, lease, &progress, asked.as_ref()).await {
                 Ok(mut response) => {
                     self.trace.answered(pool, server, response.status());
-                    server.counters.times.add(started.elapsed());
+                    server.counters().times.add(started.elapsed());
                     if own != Some(place) {
                         affinity::give(&self.client.core, pool, server, response.headers_mut());
                     }
@@ -114,12 +114,12 @@ impl Attempt<'_> {
                     request = back;
                 }
                 Err(Failure::Late) => {
-                    server.counters.failed.fetch_add(1, Relaxed);
+                    server.counters().failed.fetch_add(1, Relaxed);
                     return Err(Refusal::LATE);
                 }
                 Err(_) if progress.late.get() => return Err(Refusal::SLOW),
                 Err(Failure::Lost) => {
-                    server.counters.failed.fetch_add(1, Relaxed);
+                    server.counters().failed.fetch_add(1, Relaxed);
                     return Err(Refusal::FAILED);
                 }
             }
@@ -128,7 +128,7 @@ impl Attempt<'_> {
 
     /// Notes that a server has failed; whether that was the last try.
     fn gives_up(&self, server: &Server, place: usize, tried: &mut Vec<usize>) -> bool {
-        server.counters.failed.fetch_add(1, Relaxed);
+        server.counters().failed.fetch_add(1, Relaxed);
         tried.push(place);
         let over = tried.len() > self.pool.settings.retries as usize || !self.pool.budget.spend();
         if !over {

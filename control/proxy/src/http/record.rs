@@ -135,7 +135,7 @@ impl Trace {
     pub(super) fn answered(&self, pool: &Arc<Pool>, server: &Arc<Server>, status: StatusCode) {
         let now = Instant::now();
         self.answered.set(Some(now));
-        server.counters.classes.add(status);
+        server.counters().classes.add(status);
         *self.server.borrow_mut() = Some((pool.clone(), server.clone()));
     }
 

@@ -31,11 +31,14 @@ impl Queue {
         self.waiting.load(SeqCst)
     }
 
-    /// Takes a place, if fewer than `length` wait.
-    pub(crate) fn enter(&self, length: u32) -> Option<Waiting<'_>> {
+    /// Takes a place, if fewer than `length` wait; says whether it is the first, of all cores exactly one:
+    /// whoever has it has to look for room that came before anybody waited for it, and of which nobody was
+    /// told.
+    pub(crate) fn enter(&self, length: u32) -> Option<(Waiting<'_>, bool)> {
         let entered =
             self.waiting.try_update(SeqCst, SeqCst, |all| (all < length).then_some(all + 1));
-        entered.is_ok().then(|| Waiting(self))
+        let before = entered.ok()?;
+        Some((Waiting(self), before == 0))
     }
 
     /// A server may have room again: wakes whoever has waited for longest.
@@ -56,5 +59,20 @@ impl Waiting<'_> {
     /// Waits until there may be room. What happened before is not forgotten: one notice is kept.
     pub(crate) async fn room(&self) {
         self.0.room.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_who_come_at_once_exactly_one_is_the_first() {
+        let queue = Queue::default();
+        let (one, first) = queue.enter(2).unwrap();
+        let (other, second) = queue.enter(2).unwrap();
+        assert!(first && !second && queue.enter(2).is_none());
+        drop((one, other));
+        assert!(queue.enter(2).unwrap().1);
     }
 }

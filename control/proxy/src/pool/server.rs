@@ -26,11 +26,20 @@ pub(crate) struct Server {
     pub(crate) settings: settings::Server,
     /// Tells it apart on every node, and after every restart.
     pub(crate) id: u64,
+    /// Tells connections to it apart from all others that this process has had, also from those to one of
+    /// its name at another address, or without TLS.
+    pub(crate) serial: u64,
+    live: Arc<Live>,
+}
+
+/// What changes without the settings. A server whose weight or limit is changed goes on with it.
+#[derive(Debug)]
+struct Live {
     state: AtomicU64,
     /// When it came back, in milliseconds since [`EPOCH`]; 0 if it was there from the first.
     back: AtomicU64,
     busy: AtomicU32,
-    pub(crate) counters: Counters,
+    counters: Counters,
 }
 
 /// What is counted of a server.
@@ -48,7 +57,7 @@ pub(crate) struct Counters {
 /// A request or connection that a server has: it counts for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    server: Arc<Server>,
+    server: Arc<Live>,
     queue: Arc<Queue>,
 }
 
@@ -60,32 +69,54 @@ impl Drop for Lease {
 }
 
 impl Server {
-    pub(super) fn new(settings: &settings::Server, state: ServerState) -> Arc<Self> {
+    /// One that nobody knew.
+    pub(super) fn new(settings: &settings::Server) -> Arc<Self> {
         // Without a key of its own: every node and process has to come to the same.
         let mut hasher = SipHasher13::new();
         settings.name.hash(&mut hasher);
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
             settings: settings.clone(),
             id: hasher.finish(),
-            state: AtomicU64::new(state.pack()),
-            back: AtomicU64::new(0),
-            busy: AtomicU32::new(0),
-            counters: Counters::default(),
+            serial: SERIAL.fetch_add(1, Relaxed),
+            live: Arc::new(Live {
+                state: AtomicU64::new(ServerState::default().pack()),
+                back: AtomicU64::new(0),
+                busy: AtomicU32::new(0),
+                counters: Counters::default(),
+            }),
         })
+    }
+
+    /// The same with other settings. Elsewhere it is another: what is thought of it stays, until its checks
+    /// say something else, but not what it has. Connections to it are of use if they are `alike`.
+    pub(super) fn with(&self, settings: &settings::Server, alike: bool) -> Arc<Self> {
+        let new = Self::new(settings);
+        if settings.address != self.settings.address {
+            new.live.state.store(self.state().pack(), Relaxed);
+            return new;
+        }
+        let serial = if alike { self.serial } else { new.serial };
+        Arc::new(Self { settings: settings.clone(), id: self.id, serial, live: self.live.clone() })
+    }
+
+    /// What is counted of it.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.live.counters
     }
 
     /// What is thought of it.
     pub(crate) fn state(&self) -> ServerState {
-        ServerState::unpack(self.state.load(Relaxed))
+        ServerState::unpack(self.live.state.load(Relaxed))
     }
 
     /// Notes what is thought of it; says whether that is news.
     pub(crate) fn set_state(&self, state: ServerState) -> bool {
         let new = state.pack();
-        let before = self.state.swap(new, Relaxed);
+        let before = self.live.state.swap(new, Relaxed);
         let was = ServerState::unpack(before).availability;
         if was != Availability::Up && state.availability == Availability::Up {
-            self.back.store(EPOCH.elapsed().as_millis() as u64 + 1, Relaxed);
+            self.live.back.store(EPOCH.elapsed().as_millis() as u64 + 1, Relaxed);
         }
         before != new
     }
@@ -97,8 +128,8 @@ impl Server {
         if state.availability != Availability::Up {
             return 0;
         }
-        let whole = self.settings.weight * u32::from(state.weight_percent);
-        let back = self.back.load(Relaxed);
+        let whole = self.settings.weight.saturating_mul(state.weight_percent.into());
+        let back = self.live.back.load(Relaxed);
         if slow_start.is_zero() || back == 0 {
             return whole;
         }
@@ -115,7 +146,7 @@ impl Server {
 
     /// Requests that it has now.
     pub(crate) fn busy(&self) -> u32 {
-        self.busy.load(SeqCst)
+        self.live.busy.load(SeqCst)
     }
 
     /// Most that it may have: the less of what the settings and its agent say.
@@ -131,13 +162,13 @@ impl Server {
     /// Gives it a request, if it has room.
     pub(crate) fn take(self: &Arc<Self>, queue: &Arc<Queue>) -> Option<Lease> {
         match self.limit() {
-            None => _ = self.busy.fetch_add(1, SeqCst),
+            None => _ = self.live.busy.fetch_add(1, SeqCst),
             Some(limit) => {
                 let more = |busy: u32| (busy < limit).then_some(busy + 1);
-                self.busy.try_update(SeqCst, SeqCst, more).ok()?;
+                self.live.busy.try_update(SeqCst, SeqCst, more).ok()?;
             }
         }
-        self.counters.requests.fetch_add(1, Relaxed);
-        Some(Lease { server: self.clone(), queue: queue.clone() })
+        self.live.counters.requests.fetch_add(1, Relaxed);
+        Some(Lease { server: self.live.clone(), queue: queue.clone() })
     }
 }

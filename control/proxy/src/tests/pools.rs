@@ -191,3 +191,45 @@ fn a_pool_in_trouble_is_not_asked_twice_for_everything() {
     // 200 first tries, ten that were saved up, and a tenth.
     assert!((225..=235).contains(&failed), "{failed}");
 }
+
+/// The settings of a proxy at this address, with other pools.
+fn again(address: SocketAddr, pools: Vec<Pool>) -> Settings {
+    let mut settings = settings(frontend(), pools);
+    settings.frontends[0].listen[0].address = address;
+    settings
+}
+
+#[test]
+fn a_server_that_gets_another_weight_goes_on_with_what_it_has() {
+    let gate = Gate::new();
+    let mut pool = pool("p", &[gate.server.address]);
+    pool.servers[0].max_connections = Some(1);
+    pool.queue = Queue { length: 5, timeout: SOON };
+    let (mut proxy, address) = start(frontend(), vec![pool.clone()]);
+    let first = ask(address, 1);
+    wait_until("one is inside", || gate.inside.load(SeqCst) == 1);
+    pool.servers[0].weight = 7;
+    proxy.set(&again(address, vec![pool])).unwrap();
+    let server = proxy.status().pools[0].servers[0].clone();
+    assert_eq!((server.busy, server.requests), (1, 1));
+    let second = ask(address, 1);
+    wait_until("the next one waits", || proxy.status().pools[0].waiting == 1);
+    gate.open(2);
+    for client in first.into_iter().chain(second) {
+        assert_eq!(client.join().unwrap(), 200);
+    }
+    assert_eq!((gate.most.load(SeqCst), proxy.status().pools[0].servers[0].requests), (1, 2));
+}
+
+#[test]
+fn connections_from_before_tls_are_not_used_after_it() {
+    let server = Server::named("a");
+    let mut pool = pool("p", &[server.address]);
+    let (mut proxy, address) = start(frontend(), vec![pool.clone()]);
+    let mut client = Client::connect(address);
+    assert_eq!(client.get("/").text(), "a");
+    pool.tls = Some(ClientTls { verify: false, ca: None, sni: None });
+    proxy.set(&again(address, vec![pool])).unwrap();
+    // The server speaks none: by a connection that was kept it could answer.
+    wait_until("the other settings are in force", || client.get("/").status == 502);
+}
