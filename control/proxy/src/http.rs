@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version, header};
+use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -143,6 +143,10 @@ impl Client {
         http: &Http,
         trace: &Trace,
     ) -> Result<Response<Answer>, Refusal> {
+        // After its answer bytes would go to and fro as they are: we are nobody's way to others.
+        if request.method() == Method::CONNECT {
+            return Err(Refusal::METHOD);
+        }
         let host = host(&mut request)?;
         let path = request.uri().path();
         if http.health_uri.as_deref() == Some(path) {
@@ -248,6 +252,8 @@ struct Refusal {
 impl Refusal {
     const BAD: Self = Self { status: StatusCode::BAD_REQUEST, text: "bad request\n" };
     const NOWHERE: Self = Self { status: StatusCode::NOT_FOUND, text: "no such site\n" };
+    const METHOD: Self =
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, text: "no such method here\n" };
     const BUSY: Self =
         Self { status: StatusCode::SERVICE_UNAVAILABLE, text: "no server is available\n" };
     const FAILED: Self = Self { status: StatusCode::BAD_GATEWAY, text: "the server failed\n" };

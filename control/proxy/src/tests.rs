@@ -12,6 +12,7 @@ mod requests;
 mod routes;
 mod server;
 mod tls;
+mod upgrades;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

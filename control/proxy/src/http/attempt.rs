@@ -94,6 +94,13 @@ impl Attempt<'_> {
             };
             let used = connection.used;
             match self.send(connection, request, server, lease, &progress, asked.as_ref()).await {
+                // It speaks another protocol from now on, which nobody asked for.
+                Ok(response)
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS && asked.is_none() =>
+                {
+                    count(&server.counters().failed);
+                    return Err(Refusal::FAILED);
+                }
                 Ok(mut response) => {
                     self.trace.answered(pool, server, response.status());
                     server.counters().times.add(started.elapsed());

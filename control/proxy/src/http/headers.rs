@@ -50,7 +50,8 @@ fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lists.flat_map(|list| list.split(',')).map(str::trim).filter(|token| !token.is_empty())
 }
 
-fn names_upgrade(headers: &HeaderMap) -> bool {
+/// Whether `Connection` says that an upgrade is asked for, or granted.
+pub(super) fn names_upgrade(headers: &HeaderMap) -> bool {
     tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade"))
 }
 

@@ -6,13 +6,15 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::headers::names_upgrade;
 use super::{Answer, Client};
 use crate::stream::Phase;
 use crate::tunnel;
 
-/// The client's side, if it asks.
+/// The client's side, if it asks: as far as servers are told.
 pub(super) fn take(request: &mut Request<Incoming>) -> Option<OnUpgrade> {
-    let asks = request.headers().contains_key(header::UPGRADE);
+    let headers = request.headers();
+    let asks = headers.contains_key(header::UPGRADE) && names_upgrade(headers);
     asks.then(|| hyper::upgrade::on(request))
 }
 

@@ -190,39 +190,6 @@ fn a_server_that_says_nothing_is_given_up() {
 }
 
 #[test]
-fn websockets_are_tunnels_after_the_101_and_not_before() {
-    let server = Server::raw(|mut stream| {
-        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
-        let request = super::server::read(&mut lines).unwrap();
-        if request.head.contains("/no") {
-            stream.write_all(&ok("no")).unwrap();
-            return;
-        }
-        assert!(request.head.to_ascii_lowercase().contains("upgrade: websocket"));
-        stream
-            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
-            .unwrap();
-        let mut byte = [0; 64];
-        while let Ok(length @ 1..) = lines.read(&mut byte) {
-            stream.write_all(&byte[..length]).unwrap();
-        }
-    });
-    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
-    let ask = |path: &str| {
-        format!(
-            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-        )
-    };
-    let mut client = Client::connect(address);
-    assert_eq!(client.ask(&ask("/no")).text(), "no");
-    let mut client = Client::connect(address);
-    let response = client.ask(&ask("/"));
-    assert_eq!((response.status, response.header("upgrade").as_deref()), (101, Some("websocket")));
-    client.say("hello");
-    assert_eq!(client.read(5), b"hello");
-}
-
-#[test]
 fn a_connection_as_it_is_may_be_closed_in_one_direction() {
     let server = Server::raw(|mut stream| {
         let mut all = Vec::new();
@@ -240,68 +207,4 @@ fn a_connection_as_it_is_may_be_closed_in_one_direction() {
         assert_eq!(client.read(17), b"all that there is");
         assert!(client.is_closed());
     }
-}
-
-/// A server that grants every upgrade, and says everything again.
-fn echo() -> Server {
-    Server::raw(|mut stream| {
-        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
-        super::server::read(&mut lines).unwrap();
-        stream
-            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
-            .unwrap();
-        let mut bytes = [0; 64];
-        while let Ok(length @ 1..) = lines.read(&mut bytes) {
-            stream.write_all(&bytes[..length]).unwrap();
-        }
-    })
-}
-
-const UPGRADE: &str =
-    "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-
-#[test]
-fn websockets_have_the_deadline_of_tunnels_and_no_other() {
-    let server = echo();
-    let mut frontend = frontend();
-    (frontend.timeouts.idle, frontend.timeouts.header) = (400 * MS, 200 * MS);
-    let (_proxy, address) = start(frontend, vec![pool("p", &[server.address])]);
-    let mut client = Client::connect(address);
-    assert_eq!(client.ask(UPGRADE).status, 101);
-    for _ in 0..3 {
-        client.say("hello");
-        assert_eq!(client.read(5), b"hello");
-        // Longer than a header may take, and than a connection without requests is kept.
-        thread::sleep(600 * MS);
-    }
-    let mut frontend = super::frontend();
-    frontend.timeouts.tunnel = 300 * MS;
-    let (_proxy, address) = start(frontend, vec![pool("p", &[server.address])]);
-    let mut client = Client::connect(address);
-    assert_eq!(client.ask(UPGRADE).status, 101);
-    assert!(client.is_closed());
-}
-
-#[test]
-fn websockets_count_until_their_end() {
-    let server = echo();
-    let mut limited = pool("p", &[server.address]);
-    limited.servers[0].max_connections = Some(1);
-    limited.queue.timeout = 100 * MS;
-    let (mut proxy, address) = start(frontend(), vec![limited]);
-    let mut client = Client::connect(address);
-    assert_eq!(client.ask(UPGRADE).status, 101);
-    client.say("hello");
-    assert_eq!(client.read(5), b"hello");
-    assert_eq!(Client::connect(address).get("/").status, 503, "the server has no room");
-    wait_until("it alone is left", || proxy.open() == 1);
-    // Whoever drains this node waits for it.
-    proxy.drain(Drain::Leaving);
-    client.say("hello");
-    assert_eq!(client.read(5), b"hello");
-    assert_eq!((proxy.open(), proxy.status().pools[0].servers[0].busy), (1, 1));
-    drop(client);
-    wait_until("nobody is left", || {
-        proxy.open() == 0 && proxy.status().pools[0].servers[0].busy == 0
-    });
 }
