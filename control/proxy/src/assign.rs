@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use crate::core::Core;
 use crate::pool::{Lease, Pool};
+use crate::stats::{OfPool, count};
 
 /// Why nobody gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,17 @@ pub(crate) enum Nobody {
     QueueFull,
     /// It has waited for as long as it may.
     QueueLate,
+}
+
+impl Nobody {
+    /// Counts it.
+    pub(crate) fn count(self, of: &OfPool) {
+        count(match self {
+            Self::Usable => &of.unserved,
+            Self::QueueFull => &of.queue_full,
+            Self::QueueLate => &of.queue_late,
+        });
+    }
 }
 
 /// How a look at the servers ended.

@@ -163,7 +163,7 @@ impl Place {
                     route.hosts.is_empty() || route.hosts.iter().any(is)
                 };
                 let Some(route) = routes.iter().find(fits) else { return };
-                let Some(pool) = core.state().pools.get(route.pool).cloned() else { return };
+                let Some(pool) = core.state().pool(route.pool).cloned() else { return };
                 let origin = Origin { ends, tls, name: None };
                 if told.is_empty() {
                     return pass(&core, &frontend, &pool, stream, &origin).await;
@@ -194,10 +194,16 @@ async fn pass<S: Stream>(
     let asker = Asker { core, pool, key, own: None };
     pool.budget.earn(pool.settings.retry_budget);
     while tried.len() <= pool.settings.retries as usize {
-        if !tried.is_empty() && !pool.budget.spend() {
-            return;
+        if !tried.is_empty() {
+            if !pool.budget.spend() {
+                return;
+            }
+            count(&pool.stats.retries);
         }
-        let Ok((place, _lease)) = asker.assign(&tried).await else { return };
+        let (place, _lease) = match asker.assign(&tried).await {
+            Ok(assigned) => assigned,
+            Err(nobody) => return nobody.count(&pool.stats),
+        };
         let server = &pool.servers[place];
         match upstream::connect(pool, server, origin).await {
             Ok(upstream) => return tunnel::run(stream, upstream, frontend.timeouts.tunnel).await,

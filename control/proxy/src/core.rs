@@ -92,6 +92,13 @@ impl State {
         Ok(Self { pools, stats, log, doors, hash_key: settings.hash_key })
     }
 
+    /// The pool at this place; while none of its servers takes requests, the one that says sorry for it.
+    pub(crate) fn pool(&self, place: usize) -> Option<&Arc<Pool>> {
+        let pool = self.pools.get(place)?;
+        let sorry = pool.settings.sorry.and_then(|place| self.pools.get(place));
+        Some(sorry.filter(|_| pool.usable() == 0).unwrap_or(pool))
+    }
+
     /// Where clients come.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.doors.keys().copied()

@@ -169,12 +169,7 @@ impl Client {
             }
             Action::Answer(status, body) => Ok(self.own_answer(*status, body.clone())),
             Action::Pool(place) => {
-                let Some(mut pool) = state.pools.get(*place) else { return Err(Refusal::BUSY) };
-                if let Some(sorry) = pool.settings.sorry.and_then(|place| state.pools.get(place))
-                    && pool.usable() == 0
-                {
-                    pool = sorry;
-                }
+                let Some(pool) = state.pool(*place) else { return Err(Refusal::BUSY) };
                 let client = self.origin.ends.client.ip().to_canonical();
                 let trusted = http.trusted_proxies.iter().any(|prefix| prefix.contains(client));
                 let unique_id = self.unique_id();

@@ -73,11 +73,7 @@ impl Attempt<'_> {
                 Ok(assigned) => assigned,
                 Err(Nobody::Usable) if !tried.is_empty() => return Err(Refusal::FAILED),
                 Err(nobody) => {
-                    count(match nobody {
-                        Nobody::Usable => &pool.stats.unserved,
-                        Nobody::QueueFull => &pool.stats.queue_full,
-                        Nobody::QueueLate => &pool.stats.queue_late,
-                    });
+                    nobody.count(&pool.stats);
                     return Err(Refusal::BUSY);
                 }
             };

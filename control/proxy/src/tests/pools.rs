@@ -233,3 +233,30 @@ fn connections_from_before_tls_are_not_used_after_it() {
     // The server speaks none: by a connection that was kept it could answer.
     wait_until("the other settings are in force", || client.get("/").status == 502);
 }
+
+#[test]
+fn connections_as_they_are_have_sorry_pools_and_counters_too() {
+    let speaking = |word: &'static [u8]| {
+        Server::raw(move |mut stream| _ = std::io::Write::write_all(&mut stream, word))
+    };
+    let (server, sorry) = (speaking(b"a"), speaking(b"s"));
+    let mut frontend = frontend();
+    frontend.mode = Mode::Tcp(vec![TcpRoute { hosts: vec![], pool: 0 }]);
+    let mut pools = vec![pool("p", &[free_address(), server.address]), pool("s", &[sorry.address])];
+    pools[0].sorry = Some(1);
+    let (proxy, address) = start(frontend, pools);
+    for _ in 0..4 {
+        assert_eq!(Client::connect(address).read(1), b"a");
+    }
+    // Whoever does not answer has his turn, too.
+    let status = proxy.status();
+    assert_eq!(status.pools[0].retries, status.pools[0].servers[0].failed);
+    assert!(status.pools[0].retries > 0);
+    for server in ["p-0", "p-1"] {
+        proxy.set_server("p", server, state(Availability::Down));
+    }
+    assert_eq!(Client::connect(address).read(1), b"s");
+    proxy.set_server("s", "s-0", state(Availability::Down));
+    assert!(Client::connect(address).is_closed());
+    wait_until("it is counted", || proxy.status().pools[1].unserved == 1);
+}
