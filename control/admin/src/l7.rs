@@ -88,6 +88,10 @@ pub struct FrontendStatus {
     pub service: String,
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
+    /// Connections that are open.
+    pub open: u32,
+    /// Most that may be.
+    pub max_connections: Option<u32>,
     /// What it counts.
     pub counters: BTreeMap<String, u64>,
     /// From a request's header to the end of its answer.

@@ -23,6 +23,8 @@ use crate::value::{Value, quoted};
 
 /// No deadline of a client is shorter.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// Most connections of a frontend.
+const MOST: u32 = 10_000_000;
 /// Most bytes of an error page.
 const PAGE: usize = 256 * 1024;
 
@@ -76,6 +78,7 @@ pub(crate) fn read(table: Table<'_>, position: usize, all: &Everything<'_>) -> E
         mode,
         timeouts: table.optional("timeouts", timeouts).unwrap_or_default(),
         limits: table.optional("header_limits", limits).unwrap_or_default(),
+        max_connections: table.optional("max_connections", |value| value.number(1..=MOST)),
     };
     table.finish();
     Entry { name, frontend }

@@ -2,27 +2,24 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::assign::Asker;
 use crate::core::{Core, Door};
-use crate::hello;
 use crate::http::Client;
-use crate::http::route::is_host;
-use crate::pool::Pool;
 use crate::proxy_protocol::{self, Header};
-use crate::settings::{Frontend, Key, Mode, TcpRoute};
+use crate::settings::{Frontend, Mode};
 use crate::stats::{OfFrontend, count};
-use crate::tunnel;
-use crate::upstream::{self, Ends, Origin, Secured, Stream};
+use crate::tcp;
+use crate::upstream::{Ends, Origin, Secured, Stream};
 
 /// Serves it.
 pub(crate) async fn serve(
@@ -43,12 +40,13 @@ pub(crate) async fn serve(
     // A connection on which nothing has come costs next to nothing. In TCP mode the server may be the
     // one who speaks first.
     let speaks_first = matches!(frontend.mode, Mode::Http(_)) || place.tls.is_some();
+    // Not `readable`: that says yes at first, without having looked.
+    let mut first = [0];
     if speaks_first
-        && !matches!(timeout(frontend.timeouts.idle, stream.readable()).await, Ok(Ok(())))
+        && !matches!(timeout(frontend.timeouts.idle, stream.peek(&mut first)).await, Ok(Ok(1)))
     {
         return;
     }
-    // From here on boxed, each way for itself: a connection takes no more memory than where it is needs.
     let is_proxy = frontend.accept_proxy.iter().any(|prefix| prefix.contains(ends.client.ip()));
     if is_proxy {
         Box::pin(place.proxied(stream, ends)).await;
@@ -87,6 +85,9 @@ async fn introduce(mut stream: TcpStream, ends: Ends) -> io::Result<(impl Stream
     }
 }
 
+/// The rest of a connection, in memory of its own: a connection takes no more than what it has come to needs.
+type Boxed = Pin<Box<dyn Future<Output = ()>>>;
+
 /// Where a client came.
 struct Place {
     core: Rc<Core>,
@@ -115,103 +116,51 @@ impl Place {
     }
 
     /// TLS, where it is spoken.
-    async fn secure<S: Stream + 'static>(self, stream: S, ends: Ends) {
-        let Some(config) = self.tls.clone() else {
-            return Box::pin(self.converse(stream, ends, None)).await;
-        };
+    fn secure<S: Stream + 'static>(self, stream: S, ends: Ends) -> Boxed {
+        match self.tls.clone() {
+            None => self.converse(stream, ends, None),
+            Some(config) => Box::pin(self.secured(stream, ends, config)),
+        }
+    }
+
+    async fn secured<S: Stream + 'static>(
+        self,
+        stream: S,
+        ends: Ends,
+        config: Arc<rustls::ServerConfig>,
+    ) {
         let limit = self.frontend.timeouts.handshake;
-        match Box::pin(timeout(limit, TlsAcceptor::from(config).accept(stream))).await {
-            Ok(Ok(stream)) => {
-                let secured = Secured::of(stream.get_ref().1);
-                Box::pin(self.converse(stream, ends, Some(secured))).await;
-            }
+        let (client, name) = (ends.client, self.frontend.name.as_str());
+        let stream = match Box::pin(timeout(limit, shake(stream, config))).await {
+            Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 count(&self.stats.refused);
-                tracing::debug!(frontend = self.frontend.name, client = %ends.client, %error, "no TLS");
+                return tracing::debug!(frontend = name, %client, %error, "no TLS");
             }
             Err(_) => {
                 count(&self.stats.refused);
-                tracing::debug!(frontend = self.frontend.name, client = %ends.client, "TLS takes too long");
+                return tracing::debug!(frontend = name, %client, "TLS takes too long");
             }
-        }
+        };
+        let secured = Secured::of(stream.get_ref().1);
+        self.converse(stream, ends, Some(secured)).await;
     }
 
-    async fn converse<S: Stream + 'static>(self, stream: S, ends: Ends, tls: Option<Secured>) {
+    fn converse<S: Stream + 'static>(self, stream: S, ends: Ends, tls: Option<Secured>) -> Boxed {
         let Self { core, frontend, listening, .. } = self;
-        match &frontend.mode {
-            Mode::Http(http) => {
-                let name = http.unique_id.is_some().then(|| format!("{:032x}", fastrand::u128(..)));
-                let origin = Origin { ends, tls, name };
-                Box::pin(Client::new(core, frontend, listening, origin).serve(stream)).await;
-            }
-            Mode::Tcp(routes) => {
-                let mut stream = stream;
-                let needs_name = routes.iter().any(|route| !route.hosts.is_empty());
-                let (told, host) = match &tls {
-                    Some(secured) => (BytesMut::new(), secured.name().map(str::to_owned)),
-                    None if needs_name => {
-                        match timeout(frontend.timeouts.handshake, hello::read(&mut stream)).await {
-                            Ok(Ok(read)) => read,
-                            Ok(Err(_)) | Err(_) => return,
-                        }
-                    }
-                    None => Default::default(),
-                };
-                let fits = |route: &&TcpRoute| {
-                    let is =
-                        |pattern: &String| host.as_ref().is_some_and(|host| is_host(pattern, host));
-                    route.hosts.is_empty() || route.hosts.iter().any(is)
-                };
-                let Some(route) = routes.iter().find(fits) else { return };
-                let Some(pool) = core.state().pool(route.pool).cloned() else { return };
-                let origin = Origin { ends, tls, name: None };
-                if told.is_empty() {
-                    return pass(&core, &frontend, &pool, stream, &origin).await;
-                }
-                // What was read to find out where it goes comes first.
-                let (read, write) = tokio::io::split(stream);
-                let stream =
-                    tokio::io::join(AsyncReadExt::chain(io::Cursor::new(told), read), write);
-                pass(&core, &frontend, &pool, stream, &origin).await;
-            }
+        let mut origin = Origin { ends, tls, name: None };
+        if let Mode::Http(http) = &frontend.mode {
+            origin.name = http.unique_id.is_some().then(|| format!("{:032x}", fastrand::u128(..)));
+            return Box::pin(Client::new(core, frontend, listening, origin).serve(stream));
         }
+        Box::pin(tcp::serve(core, frontend, origin, stream))
     }
 }
 
-/// Gives it to a server as it is: to another one if the first does not take it.
-async fn pass<S: Stream>(
-    core: &Core,
-    frontend: &Frontend,
-    pool: &Arc<Pool>,
+/// The stream has its place in memory for good: futures that hand it on would have room for it several times.
+async fn shake<S: Stream>(
     stream: S,
-    origin: &Origin,
-) {
-    let key = match pool.settings.key {
-        Key::Source => Some(core.hash(origin.ends.client.ip())),
-        Key::Header(_) | Key::Cookie(_) => None,
-    };
-    let mut tried = Vec::new();
-    let asker = Asker { core, pool, key, own: None };
-    pool.budget.earn(pool.settings.retry_budget);
-    while tried.len() <= pool.settings.retries as usize {
-        if !tried.is_empty() {
-            if !pool.budget.spend() {
-                return;
-            }
-            count(&pool.stats.retries);
-        }
-        let (place, _lease) = match asker.assign(&tried).await {
-            Ok(assigned) => assigned,
-            Err(nobody) => return nobody.count(&pool.stats),
-        };
-        let server = &pool.servers[place];
-        match upstream::connect(pool, server, origin).await {
-            Ok(upstream) => return tunnel::run(stream, upstream, frontend.timeouts.tunnel).await,
-            Err(error) => {
-                tracing::debug!(server = server.settings.name, %error, "no connection");
-                server.counters().failed.fetch_add(1, Relaxed);
-                tried.push(place);
-            }
-        }
-    }
+    config: Arc<rustls::ServerConfig>,
+) -> io::Result<Box<TlsStream<S>>> {
+    Ok(Box::new(TlsAcceptor::from(config).accept(stream).await?))
 }

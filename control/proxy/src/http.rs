@@ -63,17 +63,16 @@ impl Client {
     }
 
     /// Serves its requests until it or we have enough.
-    pub(crate) async fn serve<S>(self, stream: S)
+    pub(crate) fn serve<S>(self, stream: S) -> impl Future<Output = ()>
     where
         S: Stream + 'static,
     {
         let Frontend { timeouts, limits, .. } = *self.frontend;
         let stream = Guarded::new(stream, self.stage.clone(), timeouts);
+        let leaving = self.core.leaving();
         let client = Rc::new(self);
-        let service = service_fn(|request| {
-            let client = client.clone();
-            async move { Ok::<_, Infallible>(client.answer(request).await) }
-        });
+        // Boxed, since hyper has room for one also while there is none.
+        let service = service_fn(move |request| Box::pin(Self::serve_one(client.clone(), request)));
         let connection = http1::Builder::new()
             .half_close(false)
             .max_headers(limits.count)
@@ -81,16 +80,24 @@ impl Client {
             .header_read_timeout(None) // `Guarded` has it
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        let leaving = client.core.leaving();
-        tokio::select! {
-            biased;
-            // Clients that hang up are no news.
-            _ = connection.as_mut() => return,
-            () = leaving => {}
+        async move {
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                biased;
+                // Clients that hang up are no news.
+                _ = connection.as_mut() => return,
+                () = leaving => {}
+            }
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
         }
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+    }
+
+    async fn serve_one(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Answer>, Infallible> {
+        Ok(self.answer(request).await)
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {

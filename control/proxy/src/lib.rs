@@ -9,6 +9,7 @@
 //! while connections go on: each request sees the settings of its moment.
 
 mod access_log;
+mod admission;
 mod affinity;
 mod assign;
 pub mod balance;
@@ -23,6 +24,7 @@ pub mod settings;
 mod state;
 mod stats;
 mod stream;
+mod tcp;
 pub mod tls;
 mod tunnel;
 mod upstream;
@@ -216,6 +218,7 @@ impl Proxy {
         };
         let frontend = |(name, stats): (&String, &Arc<stats::OfFrontend>)| FrontendStatus {
             name: name.clone(),
+            open: stats.admission.open(),
             connections: stats.connections.load(Relaxed),
             refused: stats.refused.load(Relaxed),
             classes: stats.classes.read(),

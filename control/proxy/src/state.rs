@@ -91,6 +91,8 @@ pub struct Status {
 pub struct FrontendStatus {
     /// Its name.
     pub name: String,
+    /// Connections that are open.
+    pub open: u32,
     /// Connections that were accepted.
     pub connections: u64,
     /// Those without a good PROXY header or TLS handshake.

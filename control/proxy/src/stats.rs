@@ -1,9 +1,12 @@
 //! What is counted of frontends, pools and servers, of all cores together.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::StatusCode;
+
+use crate::admission::Admission;
 
 /// Upper bounds of the buckets of [`Times`], in milliseconds; a last one has no bound.
 pub const BOUNDS_MS: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
@@ -56,6 +59,8 @@ impl Classes {
 /// What is counted of a frontend.
 #[derive(Debug, Default)]
 pub(crate) struct OfFrontend {
+    /// Those that are open.
+    pub(crate) admission: Arc<Admission>,
     /// Connections accepted.
     pub(crate) connections: AtomicU64,
     /// Those without a good PROXY header or TLS handshake.

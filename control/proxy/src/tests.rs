@@ -84,6 +84,7 @@ fn frontend() -> Frontend {
         })),
         timeouts: ClientTimeouts::default(),
         limits: HeaderLimits::default(),
+        max_connections: None,
     }
 }
 

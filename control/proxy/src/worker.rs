@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -100,7 +100,9 @@ async fn run(
                 let gone = |address: &SocketAddr| state.door(*address).is_none();
                 let gone = accepting.extract_if(|address, _| gone(address));
                 gone.flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
+                let frontends = state.stats.clone();
                 core.set_state(state);
+                frontends.values().for_each(|stats| stats.admission.changed());
                 for (address, listener) in new {
                     let accept = accept(core.clone(), address, listener);
                     accepting.entry(address).or_default().push(spawn_local(accept).abort_handle());
@@ -134,11 +136,25 @@ async fn accept(core: Rc<Core>, address: SocketAddr, listener: StdListener) {
                 if let Some(door) = door {
                     // From now on, though nothing of it runs yet.
                     let open = core.opened();
-                    let core = core.clone();
+                    let (core, there) = (core.clone(), door.stats.admission.clone());
+                    if let Some(admitted) = there.admit(door.frontend.max_connections) {
+                        spawn_local(async move {
+                            connection::serve(core, door, address, stream, peer).await;
+                            drop((open, admitted));
+                        });
+                        continue;
+                    }
+                    // A task of its own, too: whoever was accepted is served, also if nobody else is.
+                    let (told, is_in) = oneshot::channel();
                     spawn_local(async move {
+                        let limit = || core.state().door(address)?.frontend.max_connections;
+                        let admitted = there.wait(limit).await;
+                        // Nobody may be left who accepts.
+                        let _ = told.send(());
                         connection::serve(core, door, address, stream, peer).await;
-                        drop(open);
+                        drop((open, admitted));
                     });
+                    let _ = is_in.await;
                 }
             }
             Err(error) => {

@@ -40,6 +40,7 @@ pub(super) fn settings(site: &Site) -> Settings {
             mode: frontend.mode.clone(),
             timeouts: frontend.timeouts,
             limits: frontend.limits,
+            max_connections: frontend.max_connections,
         });
     }
     let pools = config.pools.iter().map(pool).collect();

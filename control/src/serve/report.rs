@@ -78,6 +78,8 @@ impl Serve {
             FrontendStatus {
                 service: service(&one.name),
                 listen: one.listen.iter().map(|at| at.address).collect(),
+                open: known.map_or(0, |known| known.open),
+                max_connections: one.max_connections,
                 counters: counters.into_iter().flatten().collect(),
                 times: known.map(|known| histogram(&known.times)).unwrap_or_default(),
                 name: one.name,

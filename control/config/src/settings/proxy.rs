@@ -32,6 +32,8 @@ pub struct Frontend {
     pub timeouts: ClientTimeouts,
     /// How large requests' headers may be.
     pub limits: HeaderLimits,
+    /// Most connections at once.
+    pub max_connections: Option<u32>,
 }
 
 /// `[[pool]]`

@@ -109,6 +109,7 @@ fn every_key_of_a_frontend() {
     };
     assert_eq!(main.timeouts, timeouts);
     assert_eq!(main.limits, HeaderLimits { count: 50, bytes: 16_384 });
+    assert_eq!(main.max_connections, Some(5000));
     let Mode::Http(http) = &main.mode else { panic!("HTTP") };
     assert_eq!(http.health_uri.as_deref(), Some("/healthcheck"));
     assert_eq!(http.trusted_proxies, ["192.0.2.5".parse().unwrap()]);

@@ -54,13 +54,15 @@ impl Page {
         if frontends.is_empty() {
             return String::new();
         }
-        let mut table = Table::new(&["FRONTEND", "SERVICE", "REQUESTS", "5XX", "LISTENS ON"]);
+        let mut table =
+            Table::new(&["FRONTEND", "SERVICE", "OPEN", "REQUESTS", "5XX", "LISTENS ON"]);
         for frontend in frontends {
             let count = |name: &str| frontend.counters.get(name).copied().unwrap_or(0);
             let listen: Vec<_> = frontend.listen.iter().map(ToString::to_string).collect();
             table.row([
                 frontend.name.as_str().into(),
                 frontend.service.as_str().into(),
+                Cell::number(u64::from(frontend.open)),
                 Cell::number(count("requests")),
                 Cell::number(count("responses_5xx")),
                 listen.join(" ").into(),

@@ -32,7 +32,9 @@ pub(super) fn join(
     let limit = client.frontend.timeouts.tunnel;
     client.stage.set(Phase::Tunnel);
     // It is the server's, and a connection of ours, until its end.
-    let counted = (response.body_mut().take_lease(), client.core.opened());
+    let door = client.core.state().door(client.listening).cloned();
+    let admitted = door.and_then(|door| door.stats.admission.admit(None));
+    let counted = (response.body_mut().take_lease(), client.core.opened(), admitted);
     tokio::task::spawn_local(async move {
         let _counted = counted;
         // Whoever hangs up in between has no tunnel.

@@ -23,6 +23,8 @@ pub struct Frontend {
     pub timeouts: ClientTimeouts,
     /// How large requests' headers may be.
     pub limits: HeaderLimits,
+    /// Most connections at once, of all cores of this node: others wait to be accepted.
+    pub max_connections: Option<u32>,
 }
 
 /// An address and a port.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use super::tls::{Folder, secure};
 use super::*;
 
 const GIGABYTE: u64 = 1 << 30;
@@ -54,11 +55,15 @@ fn a_gigabyte_goes_each_way_in_constant_memory() {
 
 /// Clients in a process of their own, as descriptors are few: they connect, and ask once they are told to.
 const CLIENTS_SCRIPT: &str = r#"
-import socket, sys
-count, port = int(sys.argv[1]), int(sys.argv[3])
+import socket, ssl, sys
+count, port, is_tls = int(sys.argv[1]), int(sys.argv[3]), sys.argv[4] == "true"
 clients = [socket.create_connection((sys.argv[2], port)) for _ in range(count)]
 print("connected", flush=True)
 sys.stdin.readline()
+if is_tls:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    clients = [context.wrap_socket(client) for client in clients]
 for client in clients:
     client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert client.recv(4096).startswith(b"HTTP/1.1 200")
@@ -66,40 +71,54 @@ print("answered", flush=True)
 sys.stdin.readline()
 "#;
 
-#[test]
-#[ignore = "it makes ten thousand connections"]
-fn ten_thousand_clients_rest_at_little_cost() {
+/// KiB that each of so many clients costs before its first byte, and between requests.
+fn cost_of_rest(clients: usize, mut frontend: Frontend) -> [f64; 2] {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
-    const CLIENTS: usize = 10_000;
     let server = Server::named("a");
-    let mut frontend = frontend();
     frontend.timeouts.idle = 10 * SOON;
+    let tls = frontend.tls.is_some();
     let (proxy, address) = start(frontend, vec![pool("p", &[server.address])]);
-    assert_eq!(Client::connect(address).get("/").status, 200);
     let start = memory("VmRSS");
 
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
-    let mut clients = Command::new("python3")
-        .args(["-c", CLIENTS_SCRIPT, &CLIENTS.to_string(), &ip, &port])
+    let mut process = Command::new("python3")
+        .args(["-c", CLIENTS_SCRIPT, &clients.to_string(), &ip, &port, &tls.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut orders = clients.stdin.take().unwrap();
-    let mut said = BufReader::new(clients.stdout.take().unwrap()).lines();
+    let mut orders = process.stdin.take().unwrap();
+    let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
     assert_eq!(said.next().unwrap().unwrap(), "connected");
-    wait_until("all of them are accepted", || proxy.open() >= CLIENTS);
+    wait_until("all of them are accepted", || proxy.open() >= clients);
     let silent = memory("VmRSS");
     orders.write_all(b"ask\n").unwrap();
     assert_eq!(said.next().unwrap().unwrap(), "answered");
     let kept = memory("VmRSS");
-    assert!(proxy.open() >= CLIENTS);
-    assert_eq!(Client::connect(address).get("/").status, 200, "others are served");
-    let each = |now: u64| (now - start) as f64 / CLIENTS as f64;
-    let (silent, kept) = (each(silent), each(kept));
-    println!("KiB a connection: {silent:.1} before the first byte, {kept:.1} kept alive");
-    assert!(silent < 12.0 && kept < 22.0);
+    assert!(proxy.open() >= clients);
+    if !tls {
+        assert_eq!(Client::connect(address).get("/").status, 200, "others are served");
+    }
     drop(orders);
-    assert!(clients.wait().unwrap().success());
+    assert!(process.wait().unwrap().success());
+    let each = [silent, kept].map(|now| (now - start) as f64 / clients as f64);
+    println!("KiB a connection: {:.1} before the first byte, {:.1} kept alive", each[0], each[1]);
+    each
+}
+
+#[test]
+#[ignore = "it makes ten thousand connections"]
+fn ten_thousand_clients_rest_at_little_cost() {
+    let [silent, kept] = cost_of_rest(10_000, frontend());
+    assert!(silent < 12.0 && kept < 22.0);
+}
+
+#[test]
+#[ignore = "it makes thousands of connections"]
+fn with_tls_they_do_not_cost_much_more() {
+    let certificates = Folder::new();
+    certificates.issue("a.pem", &["a"]);
+    let [silent, kept] = cost_of_rest(4000, secure(certificates.tls(&["a.pem"])));
+    assert!(silent < 12.0 && kept < 30.0);
 }

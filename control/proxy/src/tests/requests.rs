@@ -208,3 +208,41 @@ fn a_connection_as_it_is_may_be_closed_in_one_direction() {
         assert!(client.is_closed());
     }
 }
+
+#[test]
+fn a_frontend_has_no_more_connections_than_it_may_and_others_wait() {
+    let server = Server::named("a");
+    let mut frontend = frontend();
+    frontend.max_connections = Some(2);
+    let pools = vec![pool("p", &[server.address])];
+    let (mut proxy, address) = start(frontend.clone(), pools.clone());
+    let mut clients: Vec<_> = (0..2).map(|_| Client::connect(address)).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.get("/").text(), "a"));
+    // More than there are listeners, so that some stay in the kernel's queues.
+    let mut others: Vec<_> = (0..8).map(|_| Client::connect(address)).collect();
+    for other in &mut others {
+        other.say("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    }
+    let open = |proxy: &Proxy| proxy.status().frontends[0].open;
+    // Whoever is in is served, the others are not.
+    for client in &mut clients {
+        assert_eq!(client.get("/").text(), "a");
+    }
+    assert_eq!((open(&proxy), server.heads().len()), (2, 4));
+    drop(clients.pop());
+    for other in &mut others {
+        assert_eq!(other.hear().unwrap().text(), "a");
+    }
+    // A higher limit holds at once, for those who wait, too.
+    clients.push(Client::connect(address));
+    assert_eq!(clients[1].get("/").text(), "a");
+    let mut third = Client::connect(address);
+    third.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("it has come", || proxy.open() == 3);
+    assert_eq!(open(&proxy), 2);
+    frontend.max_connections = Some(3);
+    proxy.set(&settings(frontend, pools)).unwrap();
+    assert_eq!(third.hear().unwrap().text(), "a");
+    drop((clients, third));
+    wait_until("nobody is left", || open(&proxy) == 0);
+}

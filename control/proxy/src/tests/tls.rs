@@ -12,15 +12,15 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 /// Certificates in a folder, each trusted by those who ask for trust.
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
     /// Writes a new certificate for these names, in the place of one of before. Returns it.
-    fn issue(&self, file: &str, names: &[&str]) -> CertificateDer<'static> {
+    pub(super) fn issue(&self, file: &str, names: &[&str]) -> CertificateDer<'static> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let pem = made.cert.pem() + &made.signing_key.serialize_pem();
@@ -32,7 +32,7 @@ impl Folder {
         self.0.path().join(file)
     }
 
-    fn tls(&self, files: &[&str]) -> ServerTls {
+    pub(super) fn tls(&self, files: &[&str]) -> ServerTls {
         let pair = |file: &&str| CertificateFiles { chain: self.path(file), key: self.path(file) };
         ServerTls {
             certificates: files.iter().map(pair).collect(),
@@ -76,7 +76,7 @@ fn both(name: &str) -> (Arc<rustls::ServerConfig>, String) {
 }
 
 /// A frontend that speaks TLS by these certificates.
-fn secure(tls: ServerTls) -> Frontend {
+pub(super) fn secure(tls: ServerTls) -> Frontend {
     let mut frontend = frontend();
     frontend.tls = Some(tls);
     frontend.listen[0].tls = true;

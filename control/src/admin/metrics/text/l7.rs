@@ -121,6 +121,10 @@ fn frontends(page: &mut Page, status: &L7Status) {
     let all = status.frontends.iter();
     let counted: Vec<_> = all.clone().map(|one| (labels(one), &one.counters)).collect();
     counters(page, "frontend", &counted);
+    page.head("proxy_frontend_open", GAUGE, "connections that are open");
+    for one in all.clone() {
+        page.line("proxy_frontend_open", &shown(&labels(one)), one.open.into());
+    }
     let timed: Vec<_> = all.map(|one| (labels(one), &one.times)).collect();
     let help = "from a request's header to the end of its answer";
     times(page, "proxy_frontend_request_seconds", help, &timed);
