@@ -10,19 +10,23 @@
 //! * [`checks`], [`target`]: how many probes a core can make, and whom they ask.
 //! * [`large`], [`node`]: a site of a thousand services, and an L4 node of it as two processes.
 //! * [`routes`], [`listener`]: when routers know.
+//! * [`proxies`], [`client`], [`load`]: the L7 proxy beside two others, and who asks them.
 //! * [`process`], [`cpu`]: whose time it was, and how much memory.
 //! * [`figure`], [`plot`]: what came out.
 
 pub mod bench;
 pub mod checks;
+pub mod client;
 pub mod cpu;
 pub mod figure;
 pub mod frame;
 pub mod large;
 pub mod listener;
+pub mod load;
 pub mod node;
 pub mod plot;
 pub mod process;
+pub mod proxies;
 pub mod rival;
 pub mod rounds;
 pub mod routes;
