@@ -94,6 +94,8 @@ pub struct Place {
     folder: PathBuf,
     control: PathBuf,
     tls: Arc<ClientConfig>,
+    /// Whether there are access logs.
+    logs: bool,
     /// CPU of whoever is measured.
     cpu: usize,
     _server: Running,
@@ -111,7 +113,12 @@ impl Place {
     ///
     /// # Errors
     /// There is no nginx, or it does not start.
-    pub fn prepare(folder: &Path, control: &Path, cpus: [usize; 2]) -> io::Result<Self> {
+    pub fn prepare(
+        folder: &Path,
+        control: &Path,
+        logs: bool,
+        cpus: [usize; 2],
+    ) -> io::Result<Self> {
         let made = rcgen::generate_simple_self_signed(vec![NAME.to_owned()]);
         let made = made.map_err(io::Error::other)?;
         let pem = made.cert.pem() + &made.signing_key.serialize_pem();
@@ -126,6 +133,7 @@ impl Place {
         wait_for(SERVER.parse().expect("it is an address"), &log)?;
         let tls = client::tls(made.cert.der().clone())?;
         Ok(Self {
+            logs,
             folder: folder.into(),
             control: control.into(),
             tls,
@@ -144,9 +152,9 @@ impl Place {
         let (log, config) = (at("log"), at("conf"));
         let file = config.to_string_lossy();
         let text = match rival {
-            Rival::Palier => text::palier(folder),
-            Rival::HaProxy => text::haproxy(folder),
-            Rival::Nginx => text::nginx(folder),
+            Rival::Palier => text::palier(folder, self.logs),
+            Rival::HaProxy => text::haproxy(folder, self.logs),
+            Rival::Nginx => text::nginx(folder, self.logs),
         };
         fs::write(&config, text)?;
         // palier's has a key in it.

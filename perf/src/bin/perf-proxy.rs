@@ -35,6 +35,9 @@ struct Flags {
     /// Only cases whose name has this in it, as `small`; `memory`, `p99`.
     #[arg(long, default_value = "")]
     only: String,
+    /// No access logs: what is asked is asked with them.
+    #[arg(long)]
+    without_log: bool,
 }
 
 const PART: &str = "proxy";
@@ -89,7 +92,7 @@ fn main() -> io::Result<()> {
     network()?;
     cpu::pin(CPUS[1])?;
     let folder = tempfile::tempdir_in(&flags.state_dir)?;
-    let place = Place::prepare(folder.path(), &flags.control, CPUS)?;
+    let place = Place::prepare(folder.path(), &flags.control, !flags.without_log, CPUS)?;
     let mut figures = Vec::new();
     let mut peak = None;
     for case in CASES.iter().filter(|case| case.name.contains(&flags.only)) {

@@ -6,15 +6,20 @@ use super::{Rival, SERVER};
 use crate::client::NAME;
 
 /// palier's site file.
-pub(super) fn palier(folder: &Path) -> String {
+pub(super) fn palier(folder: &Path, logs: bool) -> String {
     let (folder, vip) = (folder.display(), Rival::Palier.plain().ip());
+    let log = if logs {
+        format!("access_log = {{ file = \"{folder}/palier.access\" }}")
+    } else {
+        String::new()
+    };
     format!(
         r#"[site]
 name = "perf"
 hash_key = "70616c6965722770616c696572277321"
 
 [proxy]
-access_log = {{ file = "{folder}/palier.access" }}
+{log}
 
 [[l7]]
 name = "l7"
@@ -44,13 +49,14 @@ response_headers = {{ set = {{ X-Served-By = "palier" }} }}
 }
 
 /// HAProxy's. Its log goes where its output goes, which costs it least.
-pub(super) fn haproxy(folder: &Path) -> String {
+pub(super) fn haproxy(folder: &Path, logs: bool) -> String {
     let (folder, vip) = (folder.display(), Rival::HaProxy.plain().ip());
+    let log = if logs { "log stdout format raw local0" } else { "" };
     format!(
         "global
   nbthread 1
   maxconn 4000
-  log stdout format raw local0
+  {log}
   stats socket {folder}/haproxy.socket
 defaults
   mode http
@@ -76,13 +82,18 @@ backend server
 }
 
 /// nginx's, as a proxy.
-pub(super) fn nginx(folder: &Path) -> String {
+pub(super) fn nginx(folder: &Path, logs: bool) -> String {
     let vip = Rival::Nginx.plain().ip();
     let head = nginx_head(folder, "nginx");
     let folder = folder.display();
+    let log = if logs {
+        format!("{folder}/nginx.access combined buffer=64k flush=1s")
+    } else {
+        "off".to_owned()
+    };
     format!(
         "{head}http {{
-  access_log {folder}/nginx.access combined buffer=64k flush=1s;
+  access_log {log};
   keepalive_requests 1000000000;
   keepalive_timeout 60s;
   client_body_temp_path {folder}/nginx.client;
