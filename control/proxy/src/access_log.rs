@@ -1,32 +1,74 @@
 //! The access log: a line for each answer, by a queue of its own. Nobody waits for it: what the queue has no
 //! room for is counted and left out.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 
 use crate::settings::{AccessLog, LogFormat, LogTo};
 
-/// What the writer is told.
-enum Order {
-    Line(String),
-    Reopen,
+/// How long lines are gathered: a write for each of them would cost more than the rest of a request.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long the end waits for the last lines.
+const LAST: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// Where a line takes shape, before anybody else has to wait for it.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What waits to be written.
+#[derive(Debug, Default)]
+struct Pending {
+    text: Vec<u8>,
+    lines: usize,
+    /// The file is to be opened anew.
+    reopen: bool,
+    /// No more lines are gathered: what there is goes out now.
+    hurry: bool,
+    /// Nobody writes any more.
+    over: bool,
+    /// Something is being written just now.
+    busy: bool,
+}
+
+impl Pending {
+    fn is_idle(&self) -> bool {
+        self.lines == 0 && !self.reopen && !self.hurry && !self.over
+    }
+}
+
+/// What the log and its writer share.
+#[derive(Debug, Default)]
+struct Shared {
+    pending: Mutex<Pending>,
+    /// The writer has something to do.
+    wake: Condvar,
+    /// The writer has done it.
+    done: Condvar,
+    written: AtomicU64,
+    lost: AtomicU64,
 }
 
 /// A log that is being written. It ends with the last of its handles, when all is written.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) settings: AccessLog,
-    orders: SyncSender<Order>,
-    written: Arc<AtomicU64>,
-    lost: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.shared.pending.lock().over = true;
+        self.shared.wake.notify_one();
+    }
 }
 
 impl Log {
@@ -36,105 +78,131 @@ impl Log {
     /// The file cannot be opened, or there can be no thread.
     pub(crate) fn open(settings: &AccessLog) -> io::Result<Self> {
         let to = Target::open(&settings.to)?;
-        let (orders, inbox) = sync_channel(settings.queue.max(1));
-        let (written, lost) = <(Arc<AtomicU64>, Arc<AtomicU64>)>::default();
-        let writer =
-            Writer { to, path: settings.to.clone(), written: written.clone(), lost: lost.clone() };
-        thread::Builder::new().name("access-log".into()).spawn(move || writer.run(&inbox))?;
-        Ok(Self { settings: settings.clone(), orders, written, lost })
+        let shared = Arc::<Shared>::default();
+        let writer = Writer { to, path: settings.to.clone(), shared: shared.clone() };
+        thread::Builder::new().name("access-log".into()).spawn(move || writer.run())?;
+        Ok(Self { settings: settings.clone(), shared })
     }
 
     /// Writes a line, soon.
     pub(crate) fn write(&self, entry: &Entry<'_>) {
-        let line = match self.settings.format {
-            LogFormat::Json => serde_json::to_string(entry).unwrap_or_default(),
-            LogFormat::Combined => entry.combined(),
-        };
-        if self.orders.try_send(Order::Line(line)).is_err() {
-            self.lost.fetch_add(1, Relaxed);
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            match self.settings.format {
+                // Strings and numbers: there is nothing that JSON does not have.
+                LogFormat::Json => _ = serde_json::to_writer(&mut *line, entry),
+                LogFormat::Combined => line.extend_from_slice(entry.combined().as_bytes()),
+            }
+            line.push(b'\n');
+            self.push(line);
+        });
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut pending = self.shared.pending.lock();
+        if pending.lines >= self.settings.queue.max(1) {
+            self.shared.lost.fetch_add(1, Relaxed);
+            return;
+        }
+        pending.text.extend_from_slice(line);
+        pending.lines += 1;
+        // Half of the room is left for those who come until the writer is there.
+        let is_much = pending.lines == self.settings.queue.div_ceil(2);
+        pending.hurry |= is_much;
+        let wakes = pending.lines == 1 || is_much;
+        drop(pending);
+        if wakes {
+            self.shared.wake.notify_one();
         }
     }
 
-    /// Opens the file anew: it may have been moved away.
+    /// Opens the file anew: it may have been moved away. What was told before is written to the old one.
     pub(crate) fn reopen(&self) {
-        // With a full queue the writer is busy: then this may wait, as whoever asks does.
-        let _ = self.orders.send(Order::Reopen);
+        self.shared.pending.lock().reopen = true;
+        self.shared.wake.notify_one();
+    }
+
+    /// Waits until all is written that was told; for a disk that hangs, not for ever.
+    pub(crate) fn finish(&self) {
+        let mut pending = self.shared.pending.lock();
+        pending.hurry = true;
+        self.shared.wake.notify_one();
+        let is_left = |pending: &mut Pending| pending.hurry || pending.busy;
+        self.shared.done.wait_while_for(&mut pending, is_left, LAST);
     }
 
     /// Lines written, and lines lost.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.written.load(Relaxed), self.lost.load(Relaxed))
+        (self.shared.written.load(Relaxed), self.shared.lost.load(Relaxed))
     }
 }
 
 struct Writer {
     to: Target,
     path: LogTo,
-    written: Arc<AtomicU64>,
-    lost: Arc<AtomicU64>,
+    shared: Arc<Shared>,
 }
 
 enum Target {
     Stdout(io::Stdout),
-    File(BufWriter<File>),
+    File(File),
 }
 
 impl Target {
     fn open(to: &LogTo) -> io::Result<Self> {
         Ok(match to {
             LogTo::Stdout => Self::Stdout(io::stdout()),
-            LogTo::File(path) => Self::File(BufWriter::new(append(path)?)),
+            LogTo::File(path) => {
+                Self::File(OpenOptions::new().create(true).append(true).open(path)?)
+            }
         })
     }
 
-    fn line(&mut self, line: &str) -> io::Result<()> {
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
         match self {
-            Self::Stdout(out) => writeln!(out.lock(), "{line}"),
-            Self::File(file) => writeln!(file, "{line}"),
+            Self::Stdout(out) => {
+                let mut out = out.lock();
+                out.write_all(text)?;
+                out.flush()
+            }
+            Self::File(file) => file.write_all(text),
         }
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Stdout(out) => out.flush(),
-            Self::File(file) => file.flush(),
-        }
-    }
-}
-
-fn append(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
 }
 
 impl Writer {
-    fn run(mut self, inbox: &Receiver<Order>) {
+    fn run(mut self) {
+        let shared = self.shared.clone();
+        let mut text = Vec::new();
         loop {
-            // What there is goes out at once when there is no more.
-            let order = match inbox.try_recv() {
-                Ok(order) => Some(order),
-                Err(TryRecvError::Empty) => {
-                    let _ = self.to.flush();
-                    inbox.recv().ok()
+            let mut pending = shared.pending.lock();
+            shared.wake.wait_while(&mut pending, |pending| pending.is_idle());
+            // Whoever writes meanwhile wakes nobody.
+            let may_wait =
+                |pending: &mut Pending| !pending.hurry && !pending.reopen && !pending.over;
+            shared.wake.wait_while_for(&mut pending, may_wait, PAUSE);
+            text.clear();
+            std::mem::swap(&mut text, &mut pending.text);
+            let lines = std::mem::take(&mut pending.lines) as u64;
+            let (reopen, over) = (std::mem::take(&mut pending.reopen), pending.over);
+            (pending.hurry, pending.busy) = (false, true);
+            drop(pending);
+
+            match self.to.write(&text) {
+                Ok(()) => _ = shared.written.fetch_add(lines, Relaxed),
+                // A full disk, most likely: clients are served for all that.
+                Err(_) => _ = shared.lost.fetch_add(lines, Relaxed),
+            }
+            if reopen {
+                match Target::open(&self.path) {
+                    Ok(to) => self.to = to,
+                    Err(error) => tracing::error!(%error, "the access log stays as it is"),
                 }
-                Err(TryRecvError::Disconnected) => None,
-            };
-            match order {
-                Some(Order::Line(line)) => match self.to.line(&line) {
-                    Ok(()) => _ = self.written.fetch_add(1, Relaxed),
-                    // A full disk, most likely: clients are served for all that.
-                    Err(_) => _ = self.lost.fetch_add(1, Relaxed),
-                },
-                Some(Order::Reopen) => {
-                    let _ = self.to.flush();
-                    match Target::open(&self.path) {
-                        Ok(to) => self.to = to,
-                        Err(error) => tracing::error!(%error, "the access log stays as it is"),
-                    }
-                }
-                None => {
-                    let _ = self.to.flush();
-                    return;
-                }
+            }
+            shared.pending.lock().busy = false;
+            shared.done.notify_all();
+            if over {
+                return;
             }
         }
     }

@@ -215,11 +215,11 @@ impl Core {
         let full = pool.candidates(tried, &mut candidates);
         let mut balances = self.balances.borrow_mut();
         let name = &pool.settings.name;
-        if !balances.contains_key(name) {
-            balances.insert(name.clone(), Balance::new(fastrand::u64(..)));
-        }
-        let balance = balances.get_mut(name);
-        balance.and_then(|one| one.choose(pool.settings.method, &candidates, key)).ok_or(full)
+        let balance = match balances.get_mut(name) {
+            Some(balance) => balance,
+            None => balances.entry(name.clone()).or_insert_with(|| Balance::new(fastrand::u64(..))),
+        };
+        balance.choose(pool.settings.method, &candidates, key).ok_or(full)
     }
 
     /// What requests are told apart by: the same on every core and node of the site.

@@ -4,6 +4,7 @@ mod attempt;
 mod body;
 mod edit;
 mod headers;
+mod host;
 mod record;
 pub(crate) mod route;
 mod upgrade;
@@ -13,9 +14,10 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,7 +30,8 @@ use self::edit::Known;
 use self::record::{Record, Told, Trace};
 use self::route::Asked;
 use crate::core::{Core, State};
-use crate::settings::{Action, ErrorPage, Frontend, Http, Mode};
+use crate::pool::Pool;
+use crate::settings::{Action, ErrorPage, Frontend, Http, Mode, Route};
 use crate::state::NodeState;
 use crate::stream::{Guarded, Phase, Stage};
 use crate::upstream::{Kept, Origin, Secured, Stream};
@@ -95,12 +98,8 @@ impl Client {
 
     async fn serve_one(
         self: Rc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<Answer>, Infallible> {
-        Ok(self.answer(request).await)
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
         self.stage.set(Phase::Serving);
         self.requests.set(self.requests.get() + 1);
         // The settings of this moment, which may be others than when the client came.
@@ -108,7 +107,7 @@ impl Client {
         let door = state.door(self.listening);
         let frontend = door.map_or(&self.frontend, |door| &door.frontend).clone();
         let Mode::Http(http) = &frontend.mode else {
-            return self.refusal(Refusal::NOWHERE, &[]);
+            return Ok(self.refusal(Refusal::NOWHERE, &[]));
         };
         let (started, trace) = (std::time::Instant::now(), Trace::default());
         let client = self.origin.ends.client.ip();
@@ -116,19 +115,18 @@ impl Client {
         let told = |log| Told::of(&request, log, &frontend, client, tls);
         let told = state.log.as_ref().map(told);
         let is_check = http.health_uri.as_deref() == Some(request.uri().path());
-        let decided = match frontend.timeouts.total {
-            None => self.decide(request, &state, http, &trace).await,
-            Some(total) => {
-                let mut deadline = Box::pin(sleep(total));
-                tokio::select! {
-                    decided = self.decide(request, &state, http, &trace) => {
-                        decided.map(|response| response.map(|body| body.until(Some(deadline))))
-                    }
-                    () = deadline.as_mut() => Err(Refusal::LATE),
+        let answered = match self.decide(&mut request, &state, http) {
+            Ok(Decision::Answer(response)) => Ok(*response),
+            Ok(Decision::Ask(way)) => {
+                let asking = self.ask(request, way, http, &trace);
+                match frontend.timeouts.total {
+                    None => asking.await,
+                    Some(total) => within(total, asking).await,
                 }
             }
+            Err(why) => Err(why),
         };
-        let mut response = decided.unwrap_or_else(|why| self.refusal(why, &http.error_pages));
+        let mut response = answered.unwrap_or_else(|why| self.refusal(why, &http.error_pages));
         // Checks are many, and tell nothing: they are no requests.
         if let Some(door) = door.filter(|_| !is_check) {
             let id = self.unique_id();
@@ -140,54 +138,66 @@ impl Client {
             let close = header::HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
-        response
+        Ok(response)
     }
 
-    async fn decide(
+    /// What is to be done with a request.
+    fn decide<'a>(
         &self,
-        mut request: Request<Incoming>,
-        state: &State,
-        http: &Http,
-        trace: &Trace,
-    ) -> Result<Response<Answer>, Refusal> {
+        request: &mut Request<Incoming>,
+        state: &'a State,
+        http: &'a Http,
+    ) -> Result<Decision<'a>, Refusal> {
         // After its answer bytes would go to and fro as they are: we are nobody's way to others.
         if request.method() == Method::CONNECT {
             return Err(Refusal::METHOD);
         }
-        let host = host(&mut request)?;
+        let host = host::take(request)?;
         let path = request.uri().path();
         if http.health_uri.as_deref() == Some(path) {
-            return Ok(self.health(http, state));
+            return Ok(Decision::Answer(self.health(http, state).into()));
         }
         let (method, headers) = (request.method(), request.headers());
         let asked = Asked { method, host: &host, path, headers };
         let Some(route) = route::find(&http.routes, asked) else { return Err(Refusal::NOWHERE) };
-        let scheme = if self.origin.tls.is_some() { "https" } else { "http" };
-        match &route.action {
+        let response = match &route.action {
+            Action::Pool(place) => {
+                let Some(pool) = state.pool(*place) else { return Err(Refusal::BUSY) };
+                return Ok(Decision::Ask(Way { pool, route, host }));
+            }
+            Action::Answer(status, body) => self.own_answer(*status, body.clone()),
             Action::Redirect(status, target) => {
                 let target = target
-                    .replace("{scheme}", scheme)
+                    .replace("{scheme}", self.scheme())
                     .replace("{host}", &host)
                     .replace("{path}", route::path_and_query(request.uri()));
                 let mut response = self.own_answer(*status, "");
                 let location = target.try_into().map_err(|_| Refusal::BAD)?;
                 response.headers_mut().insert(header::LOCATION, location);
-                Ok(response)
+                response
             }
-            Action::Answer(status, body) => Ok(self.own_answer(*status, body.clone())),
-            Action::Pool(place) => {
-                let Some(pool) = state.pool(*place) else { return Err(Refusal::BUSY) };
-                let client = self.origin.ends.client.ip().to_canonical();
-                let trusted = http.trusted_proxies.iter().any(|prefix| prefix.contains(client));
-                let unique_id = self.unique_id();
-                let unique_id = unique_id.as_deref();
-                let known = Known { client, host: &host, scheme, unique_id };
-                let known = &known;
-                Attempt { client: self, pool, http, route, known, trace, trusted }
-                    .run(request)
-                    .await
-            }
-        }
+        };
+        Ok(Decision::Answer(response.into()))
+    }
+
+    /// Asks servers.
+    async fn ask(
+        &self,
+        request: Request<Incoming>,
+        Way { pool, route, host }: Way<'_>,
+        http: &Http,
+        trace: &Trace,
+    ) -> Result<Response<Answer>, Refusal> {
+        let client = self.origin.ends.client.ip().to_canonical();
+        let trusted = http.trusted_proxies.iter().any(|prefix| prefix.contains(client));
+        let unique_id = self.unique_id();
+        let (scheme, unique_id) = (self.scheme(), unique_id.as_deref());
+        let known = &Known { client, host: &host, scheme, unique_id };
+        Attempt { client: self, pool, http, route, known, trace, trusted }.run(request).await
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.origin.tls.is_some() { "https" } else { "http" }
     }
 
     /// The name of the request that is being served, if requests have names.
@@ -244,6 +254,33 @@ impl Client {
     }
 }
 
+/// What is to be done with a request.
+enum Decision<'a> {
+    /// This is the answer. Boxed, since most requests have none here.
+    Answer(Box<Response<Answer>>),
+    /// Servers are to be asked.
+    Ask(Way<'a>),
+}
+
+/// Where a request goes.
+struct Way<'a> {
+    pool: &'a Arc<Pool>,
+    route: &'a Route,
+    host: String,
+}
+
+/// An answer that has to be over by then.
+async fn within(
+    limit: Duration,
+    answer: impl Future<Output = Result<Response<Answer>, Refusal>>,
+) -> Result<Response<Answer>, Refusal> {
+    let mut deadline = Box::pin(sleep(limit));
+    tokio::select! {
+        answer = answer => Ok(answer?.map(|body| body.until(Some(deadline)))),
+        () = deadline.as_mut() => Err(Refusal::LATE),
+    }
+}
+
 /// Why a request goes nowhere.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
@@ -263,36 +300,4 @@ impl Refusal {
         Self { status: StatusCode::REQUEST_TIMEOUT, text: "the request takes too long\n" };
     const LATE: Self =
         Self { status: StatusCode::GATEWAY_TIMEOUT, text: "the server takes too long\n" };
-}
-
-/// The host that a request is for, in lower case and without port, and one word on it in the request: whoever
-/// can say two is understood by us in one way, and by a server in another (RFC 9112 section 3.2).
-fn host(request: &mut Request<Incoming>) -> Result<String, Refusal> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let (first, second) = (hosts.next(), hosts.next());
-    if second.is_some() {
-        return Err(Refusal::BAD);
-    }
-    let named = match first {
-        Some(value) => Some(value.to_str().map_err(|_| Refusal::BAD)?),
-        None => None,
-    };
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    let whole = match (authority, named) {
-        (Some(authority), Some(named)) if !authority.eq_ignore_ascii_case(named) => {
-            return Err(Refusal::BAD);
-        }
-        (Some(whole), _) | (None, Some(whole)) => whole,
-        (None, None) if request.version() == Version::HTTP_10 => "",
-        (None, None) => return Err(Refusal::BAD),
-    };
-    let host = route::host_of(whole).to_ascii_lowercase();
-    if host.bytes().any(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'@' | b'\\')) {
-        return Err(Refusal::BAD);
-    }
-    if let Some(authority) = authority {
-        let value = header::HeaderValue::from_str(authority).map_err(|_| Refusal::BAD)?;
-        request.headers_mut().insert(header::HOST, value);
-    }
-    Ok(host)
 }

@@ -120,8 +120,8 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Serves by these settings from now on; certificates are read anew. Connections go on, servers that stay keep what is known of
-    /// them, and addresses that stay are listened on all the while.
+    /// Serves by these settings from now on; certificates are read anew. Connections go on, servers that stay
+    /// keep what is known of them, and addresses that stay are listened on all the while.
     ///
     /// # Errors
     /// See [`Refused`]; what was in force stays.
@@ -253,6 +253,16 @@ impl Proxy {
     /// Connections of clients that are open.
     pub fn open(&self) -> usize {
         self.workers.iter().map(Worker::open).sum()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Connections end, and tell the log how.
+        self.workers.clear();
+        if let Some(log) = &self.state.log {
+            log.finish();
+        }
     }
 }
 

@@ -47,23 +47,35 @@ enum Failure {
 }
 
 impl Attempt<'_> {
-    pub(super) async fn run(
+    /// Gives a request to servers until one has answered.
+    ///
+    /// What can be done at once is not part of what waits: the future has a request once, not at each stage
+    /// of its making.
+    pub(super) fn run(
         self,
         mut request: Request<Incoming>,
-    ) -> Result<Response<Answer>, Refusal> {
+    ) -> impl Future<Output = Result<Response<Answer>, Refusal>> {
         let key = self.key(&request);
         let own = affinity::take(&self.client.core, self.pool, request.headers_mut());
         let asked = upgrade::take(&mut request);
         let progress = Rc::new(Progress::default());
-        let (mut head, body) = request.into_parts();
         let limit = self.client.frontend.timeouts.body;
-        let body = match body.is_end_stream() {
+        let request = request.map(|body| match body.is_end_stream() {
             true => Outgoing::none(progress.clone()),
             false => Outgoing::of(body, limit, progress.clone()),
-        };
-        self.prepare(&mut head)?;
-        let mut request = Request::from_parts(head, body);
+        });
+        let prepared = self.prepared(request);
+        async move { self.ask(prepared?, key, own, asked, progress).await }
+    }
 
+    async fn ask(
+        self,
+        mut request: Request<Outgoing>,
+        key: Option<u64>,
+        own: Option<usize>,
+        asked: Option<OnUpgrade>,
+        progress: Rc<Progress>,
+    ) -> Result<Response<Answer>, Refusal> {
         let (pool, started) = (self.pool, Instant::now());
         pool.budget.earn(pool.settings.retry_budget);
         let asker = Asker { core: &self.client.core, pool, key, own };
@@ -156,7 +168,13 @@ impl Attempt<'_> {
         Some(self.client.core.hash(hashed))
     }
 
-    /// The header as the server gets it.
+    /// The request as the server gets it.
+    fn prepared<B>(&self, request: Request<B>) -> Result<Request<B>, Refusal> {
+        let (mut head, body) = request.into_parts();
+        self.prepare(&mut head)?;
+        Ok(Request::from_parts(head, body))
+    }
+
     fn prepare(&self, head: &mut request::Parts) -> Result<(), Refusal> {
         let protocol = headers::strip(&mut head.headers);
         if let Some(protocol) = protocol {
@@ -199,10 +217,12 @@ impl Attempt<'_> {
                 return Ok(kept);
             }
         }
-        upstream::open(self.pool, server, &self.client.origin).await
+        // Boxed: most requests find a connection, and all would have to carry the room for making one.
+        Box::pin(upstream::open(self.pool, server, &self.client.origin)).await
     }
 
-    async fn send(
+    /// Sends it at once, and waits for the answer.
+    fn send(
         &self,
         connection: Connection,
         request: Request<Outgoing>,
@@ -210,37 +230,42 @@ impl Attempt<'_> {
         lease: Lease,
         progress: &Rc<Progress>,
         asked: Option<&OnUpgrade>,
-    ) -> Result<Response<Answer>, Failure> {
+    ) -> impl Future<Output = Result<Response<Answer>, Failure>> {
         let Connection { mut sender, used } = connection;
         // A kept connection may be closed by the server just now, without an answer.
-        let again =
-            (used && asked.is_none() && is_repeatable(&request)).then(|| copy(&request, progress));
+        let repeatable = used && asked.is_none() && is_repeatable(&request);
+        let again = repeatable.then(|| Box::new(copy(&request, progress)));
         progress.moved.set(Instant::now());
-        let answer = tokio::select! {
-            answer = sender.try_send_request(request) => answer,
-            () = silence(progress, self.pool.settings.timeouts.response) => return Err(Failure::Late),
-        };
-        let mut response = match answer {
-            Ok(response) => response,
-            Err(mut error) => return Err(failure(&mut error, again)),
-        };
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            headers::strip(response.headers_mut());
+        let answer = sender.try_send_request(request);
+        async move {
+            let answer = tokio::select! {
+                answer = answer => answer,
+                () = silence(progress, self.pool.settings.timeouts.response) => {
+                    return Err(Failure::Late);
+                }
+            };
+            let mut response = match answer {
+                Ok(response) => response,
+                Err(mut error) => return Err(failure(&mut error, again)),
+            };
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                headers::strip(response.headers_mut());
+            }
+            *response.version_mut() = Version::HTTP_11;
+            let release = Release { kept: self.kept().clone(), server: server.clone(), sender };
+            let stage = self.client.stage.clone();
+            Ok(response.map(|incoming| Answer::of(incoming, release, lease, stage)))
         }
-        *response.version_mut() = Version::HTTP_11;
-        let release = Release { kept: self.kept().clone(), server: server.clone(), sender };
-        let stage = self.client.stage.clone();
-        Ok(response.map(|incoming| Answer::of(incoming, release, lease, stage)))
     }
 }
 
 fn failure(
     error: &mut TrySendError<Request<Outgoing>>,
-    again: Option<Request<Outgoing>>,
+    again: Option<Box<Request<Outgoing>>>,
 ) -> Failure {
     match (error.take_message(), again) {
         (Some(back), _) => Failure::Untouched(back),
-        (None, Some(copy)) if !error.error().is_timeout() => Failure::Repeatable(copy),
+        (None, Some(copy)) if !error.error().is_timeout() => Failure::Repeatable(*copy),
         (None, _) => Failure::Lost,
     }
 }

@@ -91,7 +91,10 @@ impl Record {
         stats: Arc<OfFrontend>,
         told: Option<(Box<Told>, Trace, Option<String>)>,
     ) -> Self {
-        let told = told.map(|(told, trace, id)| Box::new(Told { trace, id, ..*told }));
+        let told = told.map(|(mut told, trace, id)| {
+            (told.trace, told.id) = (trace, id);
+            told
+        });
         Self { started, status, stats, bytes: 0, complete: false, told }
     }
 }

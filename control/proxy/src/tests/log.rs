@@ -58,6 +58,7 @@ fn each_answer_is_a_line_of_json_and_checks_are_none() {
         (Some("POST"), Some("/upload"))
     );
 
+    wait_until("they are counted", || proxy.status().log_lines == 2);
     let status = proxy.status();
     assert_eq!((status.log_lines, status.log_lost), (2, 0));
     let web = &status.frontends[0];
