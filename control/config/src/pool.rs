@@ -243,6 +243,7 @@ fn timeouts(value: &Value<'_>) -> Option<ServerTimeouts> {
     let timeouts = ServerTimeouts {
         connect: time("connect", default.connect),
         response: time("response", default.response),
+        body: time("body", default.body),
         keep_alive: time("keep_alive", default.keep_alive),
     };
     table.finish();

@@ -18,6 +18,7 @@ mod core;
 mod hello;
 mod http;
 mod listener;
+mod patience;
 mod pool;
 pub mod proxy_protocol;
 pub mod settings;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::patience::Patience;
 use crate::settings::ClientTimeouts;
 
 /// Where the conversation with a client stands.
@@ -65,13 +66,16 @@ pub(crate) struct Guarded<S> {
     /// The phase that the deadline is of, by its number.
     timed: u32,
     deadline: Pin<Box<Sleep>>,
+    /// With a client that does not read.
+    patience: Patience,
 }
 
 impl<S> Guarded<S> {
     /// One on which nothing has come yet.
     pub(crate) fn new(inner: S, stage: Stage, timeouts: ClientTimeouts) -> Self {
         let deadline = Box::pin(sleep_until(Instant::now() + timeouts.idle));
-        Self { inner, timed: stage.number(), stage, timeouts, deadline }
+        let patience = Patience::of(timeouts.body);
+        Self { inner, timed: stage.number(), stage, timeouts, deadline, patience }
     }
 
     fn limit(&self, phase: Phase) -> Option<Duration> {
@@ -97,6 +101,26 @@ impl<S> Guarded<S> {
             if let Some(limit) = self.limit(self.stage.get()) {
                 self.deadline.as_mut().reset(Instant::now() + limit);
             }
+        }
+    }
+
+    /// What became of an attempt to write, for a client that has to read it some day.
+    fn written<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        match written {
+            Poll::Ready(result) => {
+                self.patience.moved();
+                Poll::Ready(result)
+            }
+            Poll::Pending
+                if self.stage.get() != Phase::Tunnel && self.patience.is_over(context) =>
+            {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 }
@@ -127,7 +151,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.written(written, context)
     }
 
     fn poll_write_vectored(
@@ -135,7 +160,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        self.written(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -146,10 +172,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
         // What that says is for the next who reads.
         let _ = self.is_over(context);
-        flushed
+        self.written(flushed, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        let shut = Pin::new(&mut self.inner).poll_shutdown(context);
+        self.written(shut, context)
     }
 }

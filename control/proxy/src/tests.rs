@@ -11,6 +11,7 @@ mod proxied;
 mod requests;
 mod routes;
 mod server;
+mod slow;
 mod tls;
 mod upgrades;
 

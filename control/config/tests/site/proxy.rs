@@ -69,8 +69,8 @@ fn every_key_of_a_pool() {
     assert_eq!(servers.slow_start, seconds(30));
     assert_eq!(servers.queue, Queue { length: 7, timeout: seconds(2) });
     assert_eq!(servers.sorry, Some(1));
-    let (connect, response, keep_alive) = (seconds(1), seconds(2), seconds(3));
-    assert_eq!(servers.timeouts, ServerTimeouts { connect, response, keep_alive });
+    let (connect, response, keep_alive, body) = (seconds(1), seconds(2), seconds(3), seconds(4));
+    assert_eq!(servers.timeouts, ServerTimeouts { connect, response, body, keep_alive });
     let [http, agent] = servers.checks.as_slice() else { panic!("two checks") };
     assert!(matches!((&http.check.kind, http.port), (Kind::Http(_), None)));
     assert!(matches!((&agent.check.kind, agent.port), (Kind::Agent(_), Some(5555))));

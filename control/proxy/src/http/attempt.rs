@@ -17,6 +17,7 @@ use super::record::Trace;
 use super::{Answer, Client, Outgoing, Refusal, headers, route, upgrade};
 use crate::affinity;
 use crate::assign::{Asker, Nobody};
+use crate::patience::Patience;
 use crate::pool::{Lease, Pool, Server};
 use crate::settings::{Http, Key, Route};
 use crate::stats::count;
@@ -237,10 +238,11 @@ impl Attempt<'_> {
         let again = repeatable.then(|| Box::new(copy(&request, progress)));
         progress.moved.set(Instant::now());
         let answer = sender.try_send_request(request);
+        let timeouts = self.pool.settings.timeouts;
         async move {
             let answer = tokio::select! {
                 answer = answer => answer,
-                () = silence(progress, self.pool.settings.timeouts.response) => {
+                () = silence(progress, timeouts.response) => {
                     return Err(Failure::Late);
                 }
             };
@@ -254,7 +256,10 @@ impl Attempt<'_> {
             *response.version_mut() = Version::HTTP_11;
             let release = Release { kept: self.kept().clone(), server: server.clone(), sender };
             let stage = self.client.stage.clone();
-            Ok(response.map(|incoming| Answer::of(incoming, release, lease, stage)))
+            Ok(response.map(|incoming| {
+                let patience = Patience::of(timeouts.body);
+                Answer::of(incoming, patience, progress.clone(), release, lease, stage)
+            }))
         }
     }
 }
@@ -287,9 +292,8 @@ fn copy(request: &Request<Outgoing>, progress: &Rc<Progress>) -> Request<Outgoin
 /// Until nothing has moved for so long, for all that the client does.
 async fn silence(progress: &Progress, limit: Duration) {
     loop {
-        let now = Instant::now();
-        let end = if progress.waiting.get() { now } else { progress.moved.get() } + limit;
-        if now >= end {
+        let end = progress.patience_ends(limit);
+        if Instant::now() >= end {
             return;
         }
         sleep_until(end).await;

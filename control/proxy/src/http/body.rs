@@ -11,10 +11,12 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::SendRequest;
 use thiserror::Error;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep};
 
 use super::record::Record;
+use crate::patience::Patience;
 use crate::pool::{Lease, Server};
+use crate::stats::count;
 use crate::stream::{Phase, Stage};
 use crate::upstream::Kept;
 
@@ -47,6 +49,14 @@ impl Default for Progress {
     }
 }
 
+impl Progress {
+    /// Until when the server may say nothing, if it may for so long once it has what there is of the request.
+    pub(super) fn patience_ends(&self, limit: Duration) -> Instant {
+        let since = if self.waiting.get() { Instant::now() } else { self.moved.get() };
+        since + limit
+    }
+}
+
 /// A request's body on its way to a server.
 pub(crate) struct Outgoing {
     client: Option<Upload>,
@@ -56,16 +66,14 @@ pub(crate) struct Outgoing {
 /// A body that a client sends.
 struct Upload {
     incoming: Incoming,
-    /// How long the client may say nothing.
-    limit: Duration,
-    /// Until when, while it is waited for.
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// With the client.
+    patience: Patience,
 }
 
 impl Outgoing {
     /// The client's, who may say nothing for so long.
     pub(super) fn of(incoming: Incoming, limit: Duration, progress: Rc<Progress>) -> Self {
-        Self { client: Some(Upload { incoming, limit, deadline: None }), progress }
+        Self { client: Some(Upload { incoming, patience: Patience::of(limit) }), progress }
     }
 
     /// Of a request that has none.
@@ -83,15 +91,14 @@ impl Body for Outgoing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let Self { client, progress } = self.get_mut();
-        let Some(Upload { incoming, limit, deadline }) = client else { return Poll::Ready(None) };
+        let Some(Upload { incoming, patience }) = client else { return Poll::Ready(None) };
         progress.moved.set(Instant::now());
         progress.waiting.set(false);
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
-            *deadline = None;
+            patience.moved();
             return Poll::Ready(frame.map(|frame| frame.map_err(Cut::from)));
         }
-        let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(*limit)));
-        if deadline.as_mut().poll(context).is_ready() {
+        if patience.is_over(context) {
             progress.late.set(true);
             return Poll::Ready(Some(Err(Cut::Late)));
         }
@@ -126,14 +133,30 @@ pub(crate) struct Answer {
 }
 
 enum Source {
-    Server { incoming: Incoming, release: Option<Release>, lease: Option<Lease> },
+    Server {
+        incoming: Incoming,
+        /// With the server.
+        patience: Patience,
+        /// The request's, which may still be on its way.
+        progress: Rc<Progress>,
+        release: Option<Release>,
+        lease: Option<Lease>,
+    },
     Own(Option<Bytes>),
 }
 
 impl Answer {
-    /// A server's.
-    pub(super) fn of(incoming: Incoming, release: Release, lease: Lease, stage: Stage) -> Self {
-        let source = Source::Server { incoming, release: Some(release), lease: Some(lease) };
+    /// A server's, which may not say nothing for too long.
+    pub(super) fn of(
+        incoming: Incoming,
+        patience: Patience,
+        progress: Rc<Progress>,
+        release: Release,
+        lease: Lease,
+        stage: Stage,
+    ) -> Self {
+        let (release, lease) = (Some(release), Some(lease));
+        let source = Source::Server { incoming, patience, progress, release, lease };
         Self { source, stage, record: None, deadline: None }
     }
 
@@ -176,6 +199,16 @@ impl Source {
     }
 }
 
+/// Whether a server has said nothing for too long, and that not because a request's body keeps it busy.
+fn is_stuck(patience: &mut Patience, progress: &Progress, context: &mut Context<'_>) -> bool {
+    let is_over = patience.is_over(context);
+    if is_over && progress.patience_ends(patience.limit()) > Instant::now() {
+        patience.moved();
+        return patience.is_over(context);
+    }
+    is_over
+}
+
 impl Body for Answer {
     type Data = Bytes;
     type Error = Cut;
@@ -190,9 +223,20 @@ impl Body for Answer {
             return Poll::Ready(Some(Err(Cut::Late)));
         }
         let frame = match &mut self.source {
-            Source::Server { incoming, .. } => {
-                let frame = std::task::ready!(Pin::new(incoming).poll_frame(context));
-                frame.map(|frame| frame.map_err(Cut::from))
+            Source::Server { incoming, patience, progress, release, .. } => {
+                match Pin::new(incoming).poll_frame(context) {
+                    Poll::Ready(frame) => {
+                        patience.moved();
+                        frame.map(|frame| frame.map_err(Cut::from))
+                    }
+                    Poll::Pending if is_stuck(patience, progress, context) => {
+                        if let Some(Release { server, .. }) = release.take() {
+                            count(&server.counters().failed);
+                        }
+                        Some(Err(Cut::Late))
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
             }
             Source::Own(text) => text.take().map(|text| Ok(Frame::data(text))),
         };

@@ -94,7 +94,7 @@ pub struct ClientTimeouts {
     pub handshake: Duration,
     /// From a request's first byte to the end of its header.
     pub header: Duration,
-    /// From one byte of a request's body to the next.
+    /// From one byte of a request's body to the next, and between two times that it reads of an answer.
     pub body: Duration,
     /// From one byte of a tunnel (TCP, or after an upgrade) to the next.
     pub tunnel: Duration,

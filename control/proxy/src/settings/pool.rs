@@ -98,6 +98,8 @@ pub struct ServerTimeouts {
     pub connect: Duration,
     /// From the end of the request to the end of the answer's header.
     pub response: Duration,
+    /// To go on within the body of an answer that somebody waits for.
+    pub body: Duration,
     /// How long a connection is kept for the next request.
     pub keep_alive: Duration,
 }
@@ -107,6 +109,7 @@ impl Default for ServerTimeouts {
         Self {
             connect: Duration::from_secs(3),
             response: Duration::from_secs(60),
+            body: Duration::from_secs(60),
             keep_alive: Duration::from_secs(30),
         }
     }
