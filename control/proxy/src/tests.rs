@@ -8,6 +8,7 @@ mod log;
 mod long;
 mod pools;
 mod proxied;
+mod relays;
 mod requests;
 mod routes;
 mod server;

@@ -43,7 +43,7 @@ impl Folder {
 }
 
 /// A client that trusts these alone.
-fn trusting(certificates: &[CertificateDer<'static>]) -> Arc<rustls::ClientConfig> {
+pub(super) fn trusting(certificates: &[CertificateDer<'static>]) -> Arc<rustls::ClientConfig> {
     trusting_with(certificates, rustls::ALL_VERSIONS)
 }
 
@@ -100,7 +100,7 @@ fn converse(
 }
 
 /// What is answered to a request over TLS, header and body.
-fn ask(address: SocketAddr, trust: &Arc<rustls::ClientConfig>) -> String {
+pub(super) fn ask(address: SocketAddr, trust: &Arc<rustls::ClientConfig>) -> String {
     converse(address, trust, "example.org").unwrap().0
 }
 
