@@ -13,6 +13,7 @@ mod requests;
 mod routes;
 mod server;
 mod slow;
+mod smuggling;
 mod tls;
 mod upgrades;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode, Uri, Version, header, request};
+use http::{Method, Request, Response, StatusCode, Uri, Version, header, request};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::upgrade::OnUpgrade;
@@ -236,6 +236,7 @@ impl Attempt<'_> {
         // A kept connection may be closed by the server just now, without an answer.
         let repeatable = used && asked.is_none() && is_repeatable(&request);
         let again = repeatable.then(|| Box::new(copy(&request, progress)));
+        let kept = (!has_odd_body(&request)).then(|| self.kept().clone());
         progress.moved.set(Instant::now());
         let answer = sender.try_send_request(request);
         let timeouts = self.pool.settings.timeouts;
@@ -254,7 +255,7 @@ impl Attempt<'_> {
                 headers::strip(response.headers_mut());
             }
             *response.version_mut() = Version::HTTP_11;
-            let release = Release { kept: self.kept().clone(), server: server.clone(), sender };
+            let release = Release { kept, server: server.clone(), sender };
             let stage = self.client.stage.clone();
             Ok(response.map(|incoming| {
                 let patience = Patience::of(timeouts.body);
@@ -278,6 +279,13 @@ fn failure(
 /// Whether a request may be sent twice: it changes nothing (RFC 9110 section 9.2.2), and is here as a whole.
 fn is_repeatable(request: &Request<Outgoing>) -> bool {
     request.method().is_idempotent() && request.body().is_end_stream()
+}
+
+/// Whether a request has a body that servers may not expect (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.5). One that
+/// does not read it takes it for the next request, and its answer would be for whoever asks next.
+fn has_odd_body(request: &Request<Outgoing>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE)
+        && !request.body().is_end_stream()
 }
 
 fn copy(request: &Request<Outgoing>, progress: &Rc<Progress>) -> Request<Outgoing> {

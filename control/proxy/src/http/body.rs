@@ -118,7 +118,8 @@ impl Body for Outgoing {
 
 /// Where a server's connection goes once its answer has been read.
 pub(super) struct Release {
-    pub(super) kept: Rc<Kept>,
+    /// Nowhere, if what the server says next could be about something that was no request.
+    pub(super) kept: Option<Rc<Kept>>,
     pub(super) server: Arc<Server>,
     pub(super) sender: SendRequest<Outgoing>,
 }
@@ -192,7 +193,7 @@ impl Source {
     /// The whole answer has been read: its connection may carry the next.
     fn finish(&mut self) {
         if let Self::Server { release, .. } = self
-            && let Some(Release { kept, server, sender }) = release.take()
+            && let Some(Release { kept: Some(kept), server, sender }) = release.take()
         {
             kept.put(&server, sender);
         }
