@@ -15,6 +15,7 @@ pub mod dataplane;
 pub mod gate;
 pub mod hooks;
 pub mod log;
+pub mod names;
 mod neighbors;
 pub mod notify;
 pub mod peer;

@@ -12,6 +12,7 @@ use config::{Config, SiteFile};
 use control::admin::socket::Call;
 use control::admin::{metrics, socket};
 use control::args::{Args, Role};
+use control::names::Names;
 use control::site::Site;
 use control::states::Store;
 use control::steer::{self, Ended, Signal, Start};
@@ -137,7 +138,8 @@ async fn serve(
     signals: Signals,
 ) -> Result<Ended, Failure> {
     let site = serve::Site::new(file, node).map_err(|error| Failure::new(2, error))?;
-    let (proxy, inherited) = listen(args, &site)?;
+    let names = Names::start(&site.config, serve::NAMES).await;
+    let (proxy, inherited) = listen(args, &site, &names)?;
     let (store, state_file) = open_store(args, Role::L7);
     let doors = Doors::open(args, Role::L7, None).await?;
     let Doors { path, calls, tasks } = doors;
@@ -145,6 +147,7 @@ async fn serve(
     let start = serve::Start {
         site,
         proxy,
+        names,
         inherited,
         path: args.site.clone(),
         program: PROGRAM.get().cloned().unwrap_or_default(),
@@ -181,16 +184,17 @@ async fn serve(
 fn listen(
     args: &Args,
     site: &serve::Site,
+    names: &Names,
 ) -> Result<(proxy::Proxy, BTreeSet<(String, String)>), Failure> {
     let failed = |why: String| Failure::new(1, why);
     if !args.take_over {
-        let proxy = serve::listen(site, proxy::Listeners::new()).map_err(failed)?;
+        let proxy = serve::listen(site, names, proxy::Listeners::new()).map_err(failed)?;
         return Ok((proxy, BTreeSet::new()));
     }
     let lost = |error: std::io::Error| failed(format!("nothing to take over: {error}"));
     let mut inheritance = serve::Inheritance::take().map_err(lost)?;
     let listeners = std::mem::take(&mut inheritance.listeners);
-    let proxy = serve::listen(site, listeners).map_err(failed)?;
+    let proxy = serve::listen(site, names, listeners).map_err(failed)?;
     let mut servers = BTreeSet::new();
     for thought in std::mem::take(&mut inheritance.servers) {
         proxy.set_server(&thought.pool, &thought.server, thought.state);

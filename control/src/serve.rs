@@ -7,7 +7,9 @@
 mod calls;
 mod frontends;
 mod handover;
+mod judge;
 mod leave;
+mod reload;
 mod report;
 mod servers;
 mod site;
@@ -21,8 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::Refusal;
-use config::Config;
-use health::Admin;
+use config::{Config, Host};
 use health::monitor::{Changes, ProbeId};
 use proxy::{Listeners, Proxy};
 use tokio::sync::mpsc;
@@ -30,20 +31,23 @@ use tokio::time::{Instant, sleep_until};
 
 pub use self::handover::{Heir, Inheritance, Thought};
 pub use self::site::Site;
-pub use self::word::{does, find, word, words};
+pub use self::word::{Word, find, word, words};
+
+pub use self::reload::NAMES;
 
 use self::leave::Leaving;
+use self::reload::Waiting;
 use self::servers::Servers;
 use self::tunnel::Tunnel;
 use crate::admin::socket::Call;
 use crate::clock::boot;
+use crate::names::{Answer, Names};
 use crate::peers::Peers;
 use crate::states::Store;
 use crate::steer::Signal;
 use crate::watch::Watch;
 
-/// How often a state file that could not be written is tried again, and names that servers are known by
-/// are looked at.
+/// How often a state file that could not be written is tried again.
 const TURN: Duration = Duration::from_secs(5);
 
 /// What the loop begins with.
@@ -53,6 +57,8 @@ pub struct Start {
     pub site: Site,
     /// Its proxy, which listens already.
     pub proxy: Proxy,
+    /// The names of its servers.
+    pub names: Names,
     /// Servers of which an older process has told what it thinks: pool and name.
     pub inherited: BTreeSet<(String, String)>,
     /// The site file's path.
@@ -79,6 +85,7 @@ pub struct Serve {
     state_file: PathBuf,
     started: Duration,
     proxy: Proxy,
+    names: Names,
     servers: Servers,
     changes: Changes,
     tunnel: Tunnel,
@@ -90,12 +97,15 @@ pub struct Serve {
     learned: mpsc::UnboundedSender<()>,
     learning: mpsc::UnboundedReceiver<()>,
     refused: Option<Refusal>,
+    /// A site file whose names are being looked up.
+    waiting: Option<Waiting>,
+    watch: Option<Watch>,
     leaving: Option<Leaving>,
     counters: Tally,
     /// What control was started with.
     started_with: Arc<Config>,
-    /// Servers of which an older process has told what it thinks, and no check has said anything yet.
-    inherited: BTreeSet<(String, String)>,
+    /// Servers of which no check has said anything yet, but more is known than nothing: pool and name.
+    assumed: BTreeSet<(String, String)>,
     program: PathBuf,
     /// Told what became of the process that is to take over.
     heirs: mpsc::UnboundedSender<Option<Heir>>,
@@ -133,8 +143,8 @@ impl Handed {
 ///
 /// # Errors
 /// An address cannot be listened on, or a certificate cannot be used.
-pub fn listen(site: &Site, inherited: Listeners) -> Result<Proxy, String> {
-    let settings = frontends::settings(site);
+pub fn listen(site: &Site, names: &Names, inherited: Listeners) -> Result<Proxy, String> {
+    let settings = frontends::settings(site, names);
     Proxy::start_with(workers(site), &settings, inherited).map_err(|error| error.to_string())
 }
 
@@ -154,6 +164,7 @@ enum Event {
     Learned,
     Raised(Option<Heir>),
     File,
+    Named(Host, Answer),
     Timer,
 }
 
@@ -163,7 +174,7 @@ impl Serve {
     /// # Errors
     /// What an earlier process did to this host cannot be read.
     pub fn start(start: Start) -> Result<Self, String> {
-        let Start { site, proxy, inherited, path, program, store, state_file, .. } = start;
+        let Start { site, proxy, names, inherited, path, program, store, state_file, .. } = start;
         let Start { state_dir, bpf_dir, calls, .. } = start;
         let (heirs, raised) = mpsc::unbounded_channel();
         let (servers, changes) = Servers::start();
@@ -171,6 +182,7 @@ impl Serve {
         let mut serve = Self {
             started: boot(),
             proxy,
+            names,
             servers,
             changes,
             tunnel: Tunnel::start(&site.own().name, &state_dir, &bpf_dir)?,
@@ -180,10 +192,12 @@ impl Serve {
             learned,
             learning,
             refused: None,
+            waiting: None,
+            watch: None,
             leaving: None,
             counters: Tally::default(),
             started_with: site.config.clone(),
-            inherited,
+            assumed: inherited,
             program,
             heirs,
             raised,
@@ -193,7 +207,7 @@ impl Serve {
             store,
             state_file,
         };
-        serve.aim();
+        serve.aim(None);
         serve.tell_own();
         serve.meet_peers();
         serve.tunnel.set(tunnel::Wanted::of(&serve.site));
@@ -202,17 +216,19 @@ impl Serve {
 
     /// Serves until told to stop.
     pub async fn run(mut self, mut signals: mpsc::Receiver<Signal>) -> Ended {
-        let mut watch = self.watch();
+        self.watch = self.watch();
         let mut tick = Instant::now() + TURN;
         loop {
-            let wake =
-                self.leaving.as_ref().and_then(Leaving::wake).map_or(tick, |at| at.min(tick));
+            let leaving = self.leaving.as_ref().and_then(Leaving::wake);
+            let waiting = self.waiting.as_ref().map(|waiting| waiting.until);
+            let wake = [leaving, waiting].into_iter().flatten().fold(tick, Instant::min);
             let event = tokio::select! {
                 changed = self.changes.next() => Event::Verdicts(changed),
                 Some(call) = self.calls.recv() => Event::Call(call),
                 Some(signal) = signals.recv() => Event::Signal(signal),
                 Some(()) = self.learning.recv() => Event::Learned,
-                () = Watch::changed_or_never(&mut watch) => Event::File,
+                () = Watch::changed_or_never(&mut self.watch) => Event::File,
+                (host, answer) = self.names.next() => Event::Named(host, answer),
                 Some(heir) = self.raised.recv() => Event::Raised(heir),
                 () = sleep_until(wake) => Event::Timer,
             };
@@ -223,30 +239,28 @@ impl Serve {
                     self.tell_own();
                 }
                 Event::Call(call) => self.call(call),
-                Event::Signal(Signal::Reload) => {
-                    // Told in log and status.
-                    let _ = self.reload();
-                    // The folder may be another one by now.
-                    watch = self.watch();
-                }
+                // What comes of it is told in log and status.
+                Event::Signal(Signal::Reload) | Event::File => self.reload(None),
                 // Who says it twice does not want to wait.
                 Event::Signal(Signal::Stop) if self.leaving.is_some() => break,
                 Event::Signal(Signal::Stop) => self.begin_to_leave(),
-                Event::File => {
-                    let _ = self.reload();
-                    watch = self.watch();
+                Event::Named(host, answer) => {
+                    if self.names.learn(host, answer) {
+                        self.move_servers();
+                    }
+                    self.go_on_with_reload();
                 }
                 Event::Raised(None) => self.raising = false,
                 // Who was told to stop meanwhile stops.
                 Event::Raised(Some(heir)) if self.leaving.is_none() => return self.hand_over(heir),
                 Event::Raised(Some(_)) => {}
                 Event::Learned => self.heard(),
-                Event::Timer => {}
+                Event::Timer => self.go_on_with_reload(),
             }
             if Instant::now() >= tick {
                 tick = Instant::now() + TURN;
                 self.flush();
-                self.aim();
+                self.move_servers();
             }
             if self.leave_on() {
                 break;
@@ -254,67 +268,6 @@ impl Serve {
         }
         self.leave().await;
         Ended::Stopped
-    }
-
-    /// Asks what the site file says, of the addresses that servers have now.
-    fn aim(&mut self) {
-        let address = |pool, server| self.proxy.address(pool, server);
-        self.servers.aim(&self.site.config.pools, self.site.own(), address);
-        self.judge(self.servers.all());
-    }
-
-    /// Has the proxy use these servers as is thought of them.
-    fn judge(&mut self, servers: impl IntoIterator<Item = (usize, usize)>) {
-        let states = self.store.states();
-        for place in servers {
-            if self.is_as_before(place) {
-                continue;
-            }
-            let verdict = self.verdict(place, &states);
-            let pool = &self.site.config.pools[place.0];
-            let server = &pool.servers[place.1];
-            let state = frontends::server_state(&verdict);
-            if self.proxy.set_server(&pool.name, &server.name, state) {
-                let servers::Verdict { state, reason, weight, .. } = &verdict;
-                let (pool, server) = (&pool.name, &server.name);
-                tracing::info!(pool, server, ?state, weight, reason, "verdict");
-            }
-        }
-    }
-
-    /// Whether a server is what an older process thought of it, as nobody here has asked it yet.
-    fn is_as_before(&mut self, place: (usize, usize)) -> bool {
-        if self.inherited.is_empty() {
-            return false;
-        }
-        let pool = &self.site.config.pools[place.0];
-        let name = (pool.name.clone(), pool.servers[place.1].name.clone());
-        if self.servers.is_unknown(place) {
-            return self.inherited.contains(&name);
-        }
-        self.inherited.remove(&name);
-        false
-    }
-
-    fn verdict(&self, place: (usize, usize), states: &admin::States) -> servers::Verdict {
-        let pool = &self.site.config.pools[place.0];
-        let operator =
-            word::wanted(states, &pool.name, &pool.servers[place.1].name, &self.site.own().name);
-        let reachable = self.proxy.address(place.0, place.1).is_some();
-        self.servers.verdict(place, operator, reachable)
-    }
-
-    /// What an operator wants of this node.
-    fn operator(&self) -> Admin {
-        let states = self.store.states();
-        states.get(&self.site.own().name).map_or(Admin::Ready, |entry| entry.state)
-    }
-
-    /// Has the health URIs say what holds of this node.
-    fn tell_own(&self) {
-        let (own, _) = self.servers.of_own();
-        let leaving = self.leaving.is_some();
-        self.proxy.set_node(frontends::node_state(self.operator(), own, leaving));
     }
 
     /// Other nodes brought node states.

@@ -6,6 +6,7 @@ pub mod routes;
 pub mod scrape;
 mod steady;
 pub mod text;
+pub mod zone;
 
 use std::io;
 use std::net::{IpAddr, UdpSocket};

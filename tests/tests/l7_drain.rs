@@ -159,6 +159,32 @@ fn agents_words_and_operators_words_about_servers_are_obeyed_without_a_lost_requ
     lab.wait_until("it drains on l7-2 alone", SOON, || {
         [1, 2].map(|n| state_of_first(lab.l7(n))) == [Effective::Up, Effective::Drain]
     });
+    let (status, said) = lab.l7(2).ctl(&["ready", "nginx/server-1"]);
+    assert!(status.success(), "{said}");
+    is(Effective::Up);
+
+    // A share of its weight, and none of it.
+    let (status, said) = lab.l4(1).ctl(&["weight", "nginx/server-1", "10%"]);
+    assert!(status.success() && said.contains("has 10% of its weight on all L7 nodes"), "{said}");
+    let weight = |node: &L7| node.status().pools[0].servers[0].operator_weight;
+    lab.wait_until("every node knows", SOON, || lab.l7s().iter().all(|node| weight(node) == 10));
+    let requests = || [1, 2].map(|number| lab.backend(number).requests());
+    let before = requests();
+    lab.wait_until("the other has had many", SOON, || requests()[1] > before[1] + 200);
+    let [first, second] = requests().map(|all| all as f64);
+    let share = (first - before[0] as f64) / (second - before[1] as f64);
+    assert!((0.05..0.2).contains(&share), "one for each ten: {share}");
+    let (status, said) = lab.l4(1).ctl(&["weight", "nginx/server-1", "0%"]);
+    assert!(status.success(), "{said}");
+    is(Effective::Drain);
+    rests();
+    let (status, said) = lab.l4(1).ctl(&["weight", "nginx/server-1", "100%"]);
+    assert!(status.success(), "{said}");
+    is(Effective::Up);
+    comes_back();
+    let (status, said) = lab.l4(1).ctl(&["weight", "nginx/server-1", "lots"]);
+    assert!(status.code() == Some(2) && said.contains("as 50%"), "{said}");
+
     let (status, said) = lab.l7(1).ctl(&["drain", "nginx/server-9"]);
     assert!(status.code() == Some(1) && said.contains("server-1, server-2"), "{said}");
     nothing_was_lost(clients);

@@ -143,6 +143,8 @@ pub struct ServerStatus {
     pub agent: Admin,
     /// What an operator wants.
     pub operator: Admin,
+    /// Percent of its weight that an operator wants it to have.
+    pub operator_weight: u16,
     /// Requests that it has now.
     pub busy: u32,
     /// Each check.

@@ -32,6 +32,15 @@ pub enum Request {
         #[serde(default)]
         all_nodes: bool,
     },
+    /// A server's share, as the operator wants it.
+    SetWeight {
+        /// Name of a pool.
+        pool: String,
+        /// Name of one of its servers.
+        server: String,
+        /// Percent of the weight that the site file gives it; 0: no new requests.
+        percent: u16,
+    },
     /// Whether a service's VIPs are announced, as the operator wants it.
     Announce {
         /// Name of a service.

@@ -21,6 +21,9 @@ pub struct Entry {
     pub state: Admin,
     /// Who and where: `uid 0 on l4-1`.
     pub by: String,
+    /// Of a server: percent of the weight that the site file gives it; absent: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u16>,
 }
 
 /// By node name.

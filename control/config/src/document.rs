@@ -89,7 +89,7 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
     let frontends =
         entries(&mut root, "frontend", |table, position| frontend::read(table, position, &all));
     frontend::check(&frontends, &all, |name, text| findings.add(&name.place, text));
-    let access_log = root.optional("proxy", proxy::read);
+    let proxy = root.optional("proxy", proxy::read);
     root.refuse(&LATER, "this release has no such tier: leave it out");
     root.finish();
 
@@ -102,7 +102,7 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
         l4: entries.l4.iter().map(l4::Entry::node).collect(),
         l7: nodes,
         services: entries.services.into_iter().map(|entry| entry.service).collect(),
-        access_log: access_log.flatten(),
+        proxy: proxy.unwrap_or_default(),
         pools: pools.into_iter().map(|entry| entry.pool).collect(),
         frontends: frontends.into_iter().map(|entry| entry.frontend).collect(),
     }

@@ -31,6 +31,7 @@ mod problem;
 mod proxy;
 mod router;
 mod secret;
+mod server;
 mod service;
 mod settings;
 mod site;
@@ -49,7 +50,7 @@ pub use nics::dataplane_flags;
 pub use problem::{Problem, Problems};
 pub use secret::{HostSecrets, SecretError, Secrets};
 pub use settings::{
-    Announcement, Bfd, Bgp, Config, Frontend, Hook, L4, L7, Member, Nics, Password, Peer, Peering,
-    Pool, PoolCheck, QuorumLoss, Reload, Router, Service, ServiceCheck, Session, Site, Times,
-    Tunnel,
+    Address, Announcement, Bfd, Bgp, Config, Family, Frontend, Hook, Host, L4, L7, Member, Nics,
+    Password, Peer, Peering, Pool, PoolCheck, Proxy, QuorumLoss, Reload, Router, Server, Service,
+    ServiceCheck, Session, Site, Times, Tunnel,
 };

@@ -1,29 +1,26 @@
 //! `[[pool]]`
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::proxy::balance::Method;
 use ::proxy::proxy_protocol::Version;
-use ::proxy::settings::{Affinity, Key, Queue, Server, ServerTimeouts};
+use ::proxy::settings::{Affinity, Key, Queue, ServerTimeouts};
 
 use crate::check;
 use crate::duration::{DAY, days};
 use crate::name;
 use crate::place::{Place, Placed};
+use crate::server;
 use crate::settings::Pool;
 use crate::suggest;
 use crate::table::Table;
 use crate::tls;
 use crate::value::{Value, quoted};
 
-/// Highest weight of a server (HAProxy's).
-const MAX_WEIGHT: u32 = 256;
 /// Most tries of a request at other servers.
 const MAX_RETRIES: u32 = 100;
 /// Most connections, and most requests that wait.
-const MANY: u32 = 10_000_000;
+pub(crate) const MANY: u32 = 10_000_000;
 /// Longest life of a cookie.
 const YEAR: Duration = days(400);
 /// No deadline of a server is shorter.
@@ -41,7 +38,7 @@ pub(crate) struct Entry {
 pub(crate) fn read(table: Table<'_>, position: usize) -> Entry {
     let (mut table, name) = name::entry(table, "pool", position);
     let limit = table.optional("max_connections", |value| value.number(0..=MANY));
-    let servers = servers(&mut table, limit);
+    let servers = server::all(&mut table, limit);
     let (method, key) = table.or("balance", (Method::RoundRobin, Key::Source), balance);
     let quorum = table.or("quorum", 1, |value| {
         let quorum = value.number(1..=u32::MAX)?;
@@ -127,68 +124,6 @@ fn queue(value: &Value<'_>) -> Option<Queue> {
     let timeout = table.or("timeout", default.timeout, |value| value.duration(SHORTEST..=DAY));
     table.finish();
     Some(Queue { length, timeout })
-}
-
-/// `servers`: addresses, or tables of them.
-fn servers(table: &mut Table<'_>, limit: Option<u32>) -> Vec<Server> {
-    let mut names = BTreeSet::new();
-    let Some(list) = table.demand("servers") else { return Vec::new() };
-    if list.is_empty_list() {
-        list.problem("the list is empty: it needs at least one");
-    }
-    let read = |value: &Value<'_>| {
-        let server = match value.raw().as_table() {
-            Some(_) => server(value)?,
-            None => plain(value, address(value)?),
-        };
-        let max_connections = server.max_connections.or(limit);
-        let server = Server { max_connections, ..server };
-        if !names.insert(server.name.clone()) {
-            value.problem(format!("another server has the name {}", server.name));
-        }
-        Some(server)
-    };
-    let servers: Vec<_> =
-        list.list(read).unwrap_or_default().into_iter().map(|placed| placed.value).collect();
-    if !servers.is_empty() && servers.iter().all(|one| one.weight == 0 || one.backup) {
-        list.problem("every server is a backup or has weight 0: nobody would take requests");
-    }
-    servers
-}
-
-/// A server of which nothing but its address is said: that is its name.
-fn plain(value: &Value<'_>, address: SocketAddr) -> Server {
-    let name = value.raw().as_str().map_or_else(|| address.to_string(), str::to_owned);
-    Server { name, address, weight: 1, backup: false, max_connections: None }
-}
-
-/// `{ name = "web1", address = "192.0.2.1:80", weight = 2, backup = true }`
-fn server(value: &Value<'_>) -> Option<Server> {
-    let mut table = value.table()?;
-    let at = table.demand("address");
-    let address = at.as_ref().and_then(address);
-    let name = table.optional("name", |value| {
-        value.text_that("a name without blanks and `/`", |text| {
-            let good = |c: char| c.is_ascii_graphic() && c != '/' && c != '"';
-            (1..=63).contains(&text.len()) && text.chars().all(good)
-        })
-    });
-    let weight = table.or("weight", 1, |value| value.number(0..=MAX_WEIGHT));
-    let backup = table.or("backup", false, Value::boolean);
-    let max_connections = table.optional("max_connections", |value| value.number(0..=MANY));
-    table.finish();
-    let (at, address) = (at?, address?);
-    let server = plain(&at, address);
-    let name = name.unwrap_or(server.name);
-    Some(Server { name, weight, backup, max_connections, ..server })
-}
-
-/// `192.0.2.1:80`, `[2001:db8::1]:80`
-fn address(value: &Value<'_>) -> Option<SocketAddr> {
-    const EXPECTED: &str = "ADDRESS:PORT, as \"192.0.2.1:80\" or \"[2001:db8::1]:80\"";
-    let address: Option<SocketAddr> = value.text(EXPECTED)?.parse().ok();
-    let good = |at: &SocketAddr| at.port() != 0 && !at.ip().is_unspecified();
-    address.filter(good).or_else(|| value.is_not(EXPECTED))
 }
 
 /// `"round_robin"`, `"least_connections"`, `"random_two"`, `{ hash = "source" }`,

@@ -11,9 +11,8 @@ use api::{Hash, HashKey, IdleTimes, Limits, Ports, Prefix, Protocol, Rate};
 use health::Check;
 
 pub use self::bgp::{Announcement, Bfd, Bgp, Password, Peer, Session};
-use ::proxy::settings::AccessLog;
 
-pub use self::proxy::{Frontend, Pool, PoolCheck};
+pub use self::proxy::{Address, Family, Frontend, Host, Pool, PoolCheck, Proxy, Server};
 
 /// A site.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +29,8 @@ pub struct Config {
     pub l7: Vec<L7>,
     /// Services, in the order of the file.
     pub services: Vec<Service>,
-    /// Where L7 nodes write answers down (`[proxy]`).
-    pub access_log: Option<AccessLog>,
+    /// What holds of the proxies of all L7 nodes.
+    pub proxy: Proxy,
     /// Servers behind the L7 nodes, in the order of the file.
     pub pools: Vec<Pool>,
     /// Where clients come to the L7 nodes, in the order of the file.

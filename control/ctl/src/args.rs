@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Maintain(State),
     /// Takes a drain or a maintenance back.
     Ready(State),
+    /// Gives a server a part of its weight, or more than that.
+    Weight(Weight),
     /// Takes a service's VIPs back from the routers, until `announce`.
     ///
     /// A VIP that other services share goes with this one, unless its `bgp.required` is false.
@@ -181,6 +183,26 @@ pub(crate) struct State {
         value_parser = humantime::parse_duration
     )]
     pub(crate) timeout: Duration,
+}
+
+/// `palierctl weight`
+#[derive(Debug, Args)]
+pub(crate) struct Weight {
+    /// POOL/SERVER: typed on an L7 node for it alone, on an L4 node for all L7 nodes.
+    #[arg(value_name = "SERVER")]
+    pub(crate) server: String,
+    /// Of the weight that the site file gives it: `50%`; `0%` for no new requests, `100%` takes it back.
+    #[arg(value_name = "PERCENT", value_parser = percent)]
+    pub(crate) percent: u16,
+}
+
+/// Highest share of a weight.
+const MOST: u16 = 1000;
+
+fn percent(text: &str) -> Result<u16, String> {
+    let number = text.strip_suffix('%').and_then(|digits| digits.parse().ok());
+    let expected = || format!("it is not from 0% to {MOST}%, as 50%");
+    number.filter(|percent| *percent <= MOST).ok_or_else(expected)
 }
 
 /// `palierctl reload`

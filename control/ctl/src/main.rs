@@ -67,6 +67,7 @@ fn run(command: Command, context: &Context, out: &mut dyn Write) -> Result<(), F
         Command::Drain(flags) => state::run(&flags, Admin::Drain, context, out),
         Command::Maintain(flags) => state::run(&flags, Admin::Maintenance, context, out),
         Command::Ready(flags) => state::run(&flags, Admin::Ready, context, out),
+        Command::Weight(flags) => state::weigh(&flags, context, out),
         Command::Withdraw(flags) => announce::run(&flags, false, context, out),
         Command::Announce(flags) => announce::run(&flags, true, context, out),
         Command::Upgrade(flags) => announce::upgrade(&flags, context, out),

@@ -1,4 +1,4 @@
-//! `palierctl drain`, `maintain` and `ready`: what an operator wants of a node.
+//! `palierctl drain`, `maintain`, `ready` and `weight`: what an operator wants of a node or a server.
 
 mod progress;
 
@@ -53,6 +53,20 @@ pub(crate) fn run(
         Err(failure) => return Err(failure),
     }
     if *wait { wait_for(node, state, *timeout, context) } else { Ok(()) }
+}
+
+/// Sets a server's share.
+pub(crate) fn weigh(
+    flags: &args::Weight,
+    context: &Context,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let args::Weight { server, percent } = flags;
+    let Some((pool, server)) = server.split_once('/') else {
+        return Err(Failure::Usage(format!("{server} is not POOL/SERVER")));
+    };
+    let (pool, server) = (pool.to_owned(), server.to_owned());
+    reload::change(&Request::SetWeight { pool, server, percent: *percent }, context, out)
 }
 
 /// Until the state shows, or the time is over. Control may go and come back meanwhile.

@@ -15,7 +15,7 @@ use crate::Refused;
 use crate::access_log::Log;
 use crate::balance::{Balance, Candidate};
 use crate::pool::Pool;
-use crate::settings::{Frontend, Mode, Settings};
+use crate::settings::{self, Frontend, Mode, Settings};
 use crate::state::NodeState;
 use crate::stats::OfFrontend;
 use crate::tls;
@@ -90,6 +90,17 @@ impl State {
             }
         };
         Ok(Self { pools, stats, log, doors, hash_key: settings.hash_key })
+    }
+
+    /// The same with other pools.
+    ///
+    /// # Errors
+    /// Authorities cannot be used.
+    pub(crate) fn with_pools(&self, pools: &[settings::Pool]) -> Result<Self, tls::Error> {
+        let pools = Pool::all(pools, &self.pools)?;
+        let Self { stats, log, doors, hash_key, .. } = self;
+        let (stats, log, doors) = (stats.clone(), log.clone(), doors.clone());
+        Ok(Self { pools, stats, log, doors, hash_key: *hash_key })
     }
 
     /// The pool at this place; while none of its servers takes requests, the one that says sorry for it.

@@ -157,6 +157,20 @@ impl Proxy {
         Ok(())
     }
 
+    /// Uses these pools from now on; everything else stays as it is. Servers that stay keep what is known of
+    /// them.
+    ///
+    /// # Errors
+    /// See [`Refused`]; what was in force stays.
+    pub fn set_pools(&mut self, pools: &[settings::Pool]) -> Result<(), Refused> {
+        let state = Arc::new(self.state.with_pools(pools)?);
+        for worker in &self.workers {
+            worker.tell(Order::Set(state.clone(), Vec::new()));
+        }
+        self.state = state;
+        Ok(())
+    }
+
     /// The listeners of each address, in the order of their workers, for another process.
     ///
     /// # Errors
@@ -187,7 +201,7 @@ impl Proxy {
 
     /// Where the server at these places is; nothing while its name has no address.
     pub fn address(&self, pool: usize, server: usize) -> Option<SocketAddr> {
-        Some(self.state.pools.get(pool)?.servers.get(server)?.settings.address)
+        self.state.pools.get(pool)?.servers.get(server)?.settings.address
     }
 
     /// What is thought of each server: pool, server, and that.

@@ -127,8 +127,8 @@ pub struct PoolStatus {
 /// How a server is.
 #[derive(Clone, Debug)]
 pub struct ServerStatus {
-    /// Where it is.
-    pub address: SocketAddr,
+    /// Where it is, if anybody knows.
+    pub address: Option<SocketAddr>,
     /// Requests that it has now.
     pub busy: u32,
     /// Requests and connections that were given to it.

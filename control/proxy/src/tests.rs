@@ -45,7 +45,8 @@ fn free_address() -> SocketAddr {
 fn pool(name: &str, servers: &[SocketAddr]) -> Pool {
     let server = |(number, &address): (usize, &SocketAddr)| crate::settings::Server {
         name: format!("{name}-{number}"),
-        address,
+        address: Some(address),
+        host: None,
         weight: 1,
         backup: false,
         max_connections: None,

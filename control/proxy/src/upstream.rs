@@ -23,6 +23,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub(crate) enum Unreachable {
+    #[error("its name has no address")]
+    Nowhere,
     #[error("cannot connect: {0}")]
     Connect(std::io::Error),
     #[error("no connection within {0:?}")]
@@ -157,7 +159,7 @@ pub(crate) async fn connect(
 ) -> Result<Box<dyn Stream>, Unreachable> {
     let limit = pool.settings.timeouts.connect;
     let connecting = async {
-        let address = server.settings.address;
+        let address = server.settings.address.ok_or(Unreachable::Nowhere)?;
         let mut tcp = TcpStream::connect(address).await.map_err(Unreachable::Connect)?;
         // A request and its answer are each written at once.
         let _ = tcp.set_nodelay(true);
@@ -167,7 +169,7 @@ pub(crate) async fn connect(
             tcp.write_all(&header).await.map_err(Unreachable::Connect)?;
         }
         let Some(tls) = &pool.tls else { return Ok(Box::new(tcp) as Box<dyn Stream>) };
-        let stream = tls.connector().connect(tls.name(address), tcp).await;
+        let stream = tls.connector().connect(tls.name(server, address), tcp).await;
         Ok(Box::new(stream.map_err(Unreachable::Tls)?) as Box<dyn Stream>)
     };
     timeout(limit, connecting).await.map_err(|_| Unreachable::Late(limit))?

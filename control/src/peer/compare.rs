@@ -125,7 +125,13 @@ mod tests {
     fn status() -> PeerStatus {
         let weights = [("l7-1", 1), ("l7-2", 2)].map(|(node, weight)| (node.to_owned(), weight));
         let table = Table { key: "ab12".into(), rows: 65537, weights: weights.into() };
-        let drain = Entry { version: 3, at_ms: 1, state: Admin::Drain, by: "uid 0 on l4-1".into() };
+        let drain = Entry {
+            version: 3,
+            at_ms: 1,
+            state: Admin::Drain,
+            by: "uid 0 on l4-1".into(),
+            weight: None,
+        };
         PeerStatus {
             node: "l4-1".into(),
             program: "0.1.0".into(),

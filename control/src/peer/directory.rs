@@ -99,7 +99,7 @@ mod tests {
                 checks: Vec::new(),
             }],
             services: Vec::new(),
-            access_log: None,
+            proxy: config::Proxy::default(),
             pools: Vec::new(),
             frontends: Vec::new(),
         }

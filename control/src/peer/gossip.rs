@@ -229,7 +229,13 @@ mod tests {
 
     #[test]
     fn a_state_has_arrived_when_the_answer_holds_it_or_a_newer_one() {
-        let entry = |version| Entry { version, at_ms: 0, state: Admin::Drain, by: String::new() };
+        let entry = |version| Entry {
+            version,
+            at_ms: 0,
+            state: Admin::Drain,
+            by: String::new(),
+            weight: None,
+        };
         let holds = |held: Option<u64>| PeerStatus {
             states: held.map(|version| ("l7-1".to_owned(), entry(version))).into_iter().collect(),
             ..PeerStatus::default()

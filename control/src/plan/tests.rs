@@ -90,7 +90,7 @@ check.http = { path = "/healthcheck" }
     }
 
     fn operator(&mut self, node: &str, state: Admin) {
-        let entry = Entry { version: 1, at_ms: 0, state, by: "test".into() };
+        let entry = Entry { version: 1, at_ms: 0, state, by: "test".into(), weight: None };
         self.states.insert(node.into(), entry);
     }
 

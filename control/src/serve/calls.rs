@@ -1,17 +1,15 @@
 //! What callers of the admin socket want, done; and the other nodes, told.
 
-use admin::{Change, Failed, PeerStatus, Refusal, Reply, Request};
-use config::SiteFile;
+use admin::{Change, Failed, PeerStatus, Reply, Request};
 use health::Admin;
 use tokio::sync::oneshot;
 
 use super::handover::Thought;
-use super::{Ended, Handed, Heir, Serve, Site, frontends, tunnel, word};
+use super::word::{self, Word};
+use super::{Ended, Handed, Heir, Serve};
 use crate::admin::socket::Call;
-use crate::announce;
 use crate::clock::unix_ms;
 use crate::peers::Peers;
-use crate::watch::Watch;
 
 impl Serve {
     pub(super) fn call(&mut self, call: Call) {
@@ -21,15 +19,18 @@ impl Serve {
             Request::SetState { node, state } => {
                 return self.set_state(&node, state, uid, reply);
             }
-            Request::SetServer { pool, server, state, all_nodes } => {
-                return self.set_server(&pool, &server, state, all_nodes, uid, reply);
+            Request::SetServer { all_nodes: true, .. } => refused(
+                "what holds on every L7 node is said on an L4 node, or on each of them".into(),
+            ),
+            Request::SetServer { pool, server, state, all_nodes: false } => {
+                return self.set_server(&pool, &server, Word::State(state), uid, reply);
+            }
+            Request::SetWeight { pool, server, percent } => {
+                return self.set_server(&pool, &server, Word::Weight(percent), uid, reply);
             }
             Request::Reload { force } => {
                 tracing::info!(uid, force, "reload");
-                match self.reload() {
-                    Ok(notes) => Reply::Done(Change { notes, failed: Vec::new() }),
-                    Err(reasons) => Reply::Refused { reasons },
-                }
+                return self.reload(Some(reply));
             }
             Request::Announce { .. } => refused("an L4 node announces VIPs: ask one".into()),
             Request::Upgrade { dataplane: true } => refused("an L7 node has no dataplane".into()),
@@ -55,15 +56,14 @@ impl Serve {
                 format!("{own} is in maintenance: L4 nodes hear of it at their next check")
             }
         };
-        self.keep(node, state, uid, note, reply);
+        self.keep(node, Word::State(state), uid, note, reply);
     }
 
     fn set_server(
         &mut self,
         pool: &str,
         server: &str,
-        state: Admin,
-        all_nodes: bool,
+        said: Word,
         uid: u32,
         reply: oneshot::Sender<Reply>,
     ) {
@@ -71,29 +71,24 @@ impl Serve {
             let _ = reply.send(refused(reason));
             return;
         }
-        if all_nodes {
-            let reason = "what holds on every L7 node is said on an L4 node, or on each of them";
-            let _ = reply.send(refused(reason.into()));
-            return;
-        }
         let own = self.site.own().name.clone();
-        let note = format!("{pool}/{server} {} on {own}", word::does(state));
-        self.keep(&word::word(pool, server, Some(&own)), state, uid, note, reply);
+        let note = format!("{pool}/{server} {said} on {own}");
+        self.keep(&word::word(pool, server, Some(&own)), said, uid, note, reply);
     }
 
     /// Notes what an operator wants, acts on it, and answers once it is on the disk.
     fn keep(
         &mut self,
         subject: &str,
-        state: Admin,
+        said: Word,
         uid: u32,
         note: String,
         reply: oneshot::Sender<Reply>,
     ) {
         let by = format!("uid {uid} on {}", self.site.own().name);
-        tracing::info!(subject, ?state, by, "operator");
+        tracing::info!(subject, ?said, by, "operator");
         self.counters.operator_changes += 1;
-        self.store.set(subject, state, &by, unix_ms());
+        said.keep(&self.store, subject, &by, unix_ms());
         self.heard();
         let store = self.store.clone();
         tokio::spawn(async move {
@@ -144,71 +139,6 @@ impl Serve {
         Ended::HandedOver(Box::new(Handed { heir, proxy: self.proxy, limit }))
     }
 
-    /// Watches the site file, if that is wanted.
-    pub(super) fn watch(&self) -> Option<Watch> {
-        Watch::wanted(self.site.config.site.reload, &self.path)
-    }
-
-    /// Reads the site file again. Nothing changes if anything speaks against it.
-    pub(super) fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
-        let name = self.site.own().name.clone();
-        let judged = SiteFile::read(&self.path)
-            .map_err(|error| error.lines())
-            .and_then(|file| Site::new(file, &name).map_err(|reason| vec![reason]))
-            .and_then(|site| {
-                let settings = frontends::settings(&site);
-                self.proxy.set(&settings).map_err(|error| vec![error.to_string()])?;
-                Ok(site)
-            });
-        match judged {
-            Ok(site) => {
-                tracing::info!(fingerprint = site.fingerprint, "the site file is in force");
-                self.counters.reloads += 1;
-                self.refused = None;
-                let mut notes = vec![if site.fingerprint == self.site.fingerprint {
-                    "the site file has not changed; certificates are read anew, and the access log is opened anew".to_owned()
-                } else {
-                    format!("{} is in force", self.path.display())
-                }];
-                self.site = site;
-                self.proxy.reopen_log();
-                let restart = self.restart_needed();
-                notes.extend(restart.iter().map(|what| format!("restart needed: {what}")));
-                self.forget_strangers();
-                notes.extend(self.meet_peers());
-                self.aim();
-                self.tell_own();
-                self.tunnel.set(tunnel::Wanted::of(&self.site));
-                Ok(notes)
-            }
-            Err(reasons) => {
-                tracing::error!(?reasons, "reload refused: the site file before stays in force");
-                self.counters.reloads_refused += 1;
-                self.refused = Some(Refusal { at_ms: unix_ms(), reasons: reasons.clone() });
-                Err(reasons)
-            }
-        }
-    }
-
-    /// What the file says that comes into force with the next start.
-    pub(super) fn restart_needed(&self) -> Vec<String> {
-        let own = |config: &config::Config| {
-            let name = &self.site.own().name;
-            config.l7.iter().find(|node| node.name == *name).and_then(|node| node.workers)
-        };
-        let (old, new) = (&self.started_with, &self.site.config);
-        let name = &self.site.own().name;
-        let mut needed = Vec::new();
-        if own(old) != own(new) {
-            needed.push(format!("{name}: `workers` takes a restart of palier-control"));
-        }
-        let peering = |config: &config::Config| config.site.peering.clone();
-        if self.peers.is_some() && peering(old) != peering(new) {
-            needed.push("site: `peer_port` and `pki` take a restart of palier-control".into());
-        }
-        needed
-    }
-
     /// Speaks with the L4 nodes of the site file, under the certificate that is there now. Without one it
     /// goes on alone, which is an alarm; says what an operator should know.
     pub(super) fn meet_peers(&mut self) -> Option<String> {
@@ -250,17 +180,6 @@ impl Serve {
             ..PeerStatus::default()
         };
         peers.tell(&self.site.config, status);
-    }
-
-    /// Forgets what operators wanted of what is no part of the site any more.
-    fn forget_strangers(&self) {
-        let config = &self.site.config;
-        let l4 = config.l4.iter().map(|node| node.name.clone());
-        let l7 = config.l7.iter().map(|node| node.name.clone());
-        let words = announce::words(config).chain(word::words(config, Some(&self.site.own().name)));
-        for subject in self.store.retain(&l4.chain(l7).chain(words).collect()) {
-            tracing::info!(subject, "its state is forgotten: it has left the site");
-        }
     }
 }
 

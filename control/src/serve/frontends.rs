@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use admin::Effective;
-use config::Pool;
+use config::{Address, Pool, Server};
 use health::Admin;
 use proxy::settings::{self, Frontend, Listen, Settings};
 use proxy::tls::TicketSecret;
@@ -11,12 +11,13 @@ use proxy::{Availability, NodeState, ServerState};
 
 use super::Site;
 use super::servers::Verdict;
+use crate::names::Names;
 
 /// The proxy's settings on this node.
 ///
 /// A frontend listens on the VIPs of its service and, for checks that do not go through the tunnel, on the
 /// node's own addresses: of several frontends with one port the first has those.
-pub(super) fn settings(site: &Site) -> Settings {
+pub(super) fn settings(site: &Site, names: &Names) -> Settings {
     let config = &site.config;
     let mut taken = std::collections::BTreeSet::new();
     let mut frontends = Vec::new();
@@ -43,17 +44,37 @@ pub(super) fn settings(site: &Site) -> Settings {
             max_connections: frontend.max_connections,
         });
     }
-    let pools = config.pools.iter().map(pool).collect();
+    let pools = pools(site, names);
     let hash_key = config.site.hash_key.bytes();
     let tickets = Some(TicketSecret::new(hash_key));
-    let access_log = config.access_log.clone();
+    let access_log = config.proxy.access_log.clone();
     Settings { frontends, pools, hash_key, tickets, access_log }
 }
 
-fn pool(pool: &Pool) -> settings::Pool {
+/// The pools, with the addresses that servers have now.
+pub(super) fn pools(site: &Site, names: &Names) -> Vec<settings::Pool> {
+    site.config.pools.iter().map(|one| pool(one, names)).collect()
+}
+
+fn server(server: &Server, names: &Names) -> settings::Server {
+    settings::Server {
+        name: server.name.clone(),
+        address: names.address(server),
+        host: match &server.address {
+            Address::At(_) => None,
+            // A name ends in a dot for DNS alone.
+            Address::Named(host, _) => Some(host.name.trim_end_matches('.').to_owned()),
+        },
+        weight: server.weight,
+        backup: server.backup,
+        max_connections: server.max_connections,
+    }
+}
+
+fn pool(pool: &Pool, names: &Names) -> settings::Pool {
     settings::Pool {
         name: pool.name.clone(),
-        servers: pool.servers.clone(),
+        servers: pool.servers.iter().map(|one| server(one, names)).collect(),
         method: pool.method,
         key: pool.key.clone(),
         send_proxy: pool.send_proxy,

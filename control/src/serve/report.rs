@@ -57,7 +57,7 @@ impl Serve {
     }
 
     fn frontends(&self, proxy: &proxy::Status) -> Vec<FrontendStatus> {
-        let settings = frontends::settings(&self.site);
+        let settings = frontends::settings(&self.site, &self.names);
         let service = |name: &str| {
             let found = self.site.config.frontends.iter().find(|one| one.name == name);
             found.map_or(String::new(), |one| self.site.config.services[one.service].name.clone())
@@ -113,15 +113,17 @@ impl Serve {
                     .enumerate()
                     .map(|(s, (server, known))| {
                         let verdict = self.verdict((p, s), &states);
+                        let wanted = word::wanted(&states, &pool.name, &server.name, own);
                         let weight = server.weight * u32::from(verdict.weight);
                         ServerStatus {
                             name: server.name.clone(),
-                            address: Some(known.address),
+                            address: known.address,
                             state: verdict.state,
                             reason: verdict.reason,
                             weight: weight.div_ceil(100),
                             agent: verdict.agent,
-                            operator: word::wanted(&states, &pool.name, &server.name, own),
+                            operator: wanted.state,
+                            operator_weight: wanted.weight,
                             busy: known.busy,
                             checks: self.servers.describe((p, s), now),
                             counters: [("requests", known.requests), ("failed", known.failed)]
@@ -143,6 +145,7 @@ impl Serve {
             let PoolStatus { name, usable, quorum, .. } = pool;
             alarms.push(format!("pool {name}: {usable} servers take requests, {quorum} needed"));
         }
+        alarms.extend(self.names.problems().map(str::to_owned));
         alarms.extend(status.tunnel.iter().flat_map(|tunnel| tunnel.problems.iter().cloned()));
         if let Some(Refusal { reasons, .. }) = &status.file.refused {
             let more = reasons.len().saturating_sub(1);

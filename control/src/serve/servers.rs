@@ -10,11 +10,9 @@ use config::{L7, Pool};
 use health::monitor::{Changes, Counters, Monitor, ProbeId, Settings};
 use health::{Admin, Kind, Probe, Standing, State, Target};
 
+use super::word::{self, WHOLE, Wanted};
 use crate::admin::status::describe;
 use crate::clock::millis;
-
-/// Percent of the configured weight where nobody says otherwise.
-const WHOLE: u16 = 100;
 
 /// The checks of the site in force.
 #[derive(Debug)]
@@ -137,7 +135,7 @@ impl Servers {
     pub(super) fn verdict(
         &self,
         place: (usize, usize),
-        operator: Admin,
+        operator: Wanted,
         reachable: bool,
     ) -> Verdict {
         let standings = self.standings(&self.probes[place.0][place.1]);
@@ -222,7 +220,7 @@ fn of_admin(admin: Admin) -> Effective {
     }
 }
 
-fn judge(standings: &[(&Probe, Standing)], operator: Admin, reachable: bool) -> Verdict {
+fn judge(standings: &[(&Probe, Standing)], operator: Wanted, reachable: bool) -> Verdict {
     let mut verdict = Verdict {
         state: Effective::Up,
         reason: String::new(),
@@ -238,7 +236,7 @@ fn judge(standings: &[(&Probe, Standing)], operator: Admin, reachable: bool) -> 
     for (probe, standing) in standings {
         worst(alone(probe, standing), format!("{}: {}", probe.check.kind.name(), standing.reason));
     }
-    worst(of_admin(operator), "operator".into());
+    worst(of_admin(operator.state), "operator".into());
     if !reachable {
         worst(Effective::Down, "its name has no address".into());
     }
@@ -247,7 +245,10 @@ fn judge(standings: &[(&Probe, Standing)], operator: Admin, reachable: bool) -> 
     if weight == 0 {
         worst(Effective::Drain, "weight 0".into());
     }
-    verdict.weight = weight;
+    if operator.weight == 0 {
+        worst(Effective::Drain, "operator: weight 0".into());
+    }
+    verdict.weight = word::part(weight, operator.weight);
     verdict.max_connections = standings.iter().filter_map(|(_, one)| one.max_connections).min();
     verdict.agent = standings.iter().map(|(_, one)| one.admin).max().unwrap_or_default();
     verdict
@@ -281,6 +282,10 @@ mod tests {
     }
 
     fn verdict(all: &[(Probe, Standing)], operator: Admin) -> Verdict {
+        weighed(all, Wanted { state: operator, weight: WHOLE })
+    }
+
+    fn weighed(all: &[(Probe, Standing)], operator: Wanted) -> Verdict {
         let all: Vec<_> = all.iter().map(|(probe, standing)| (probe, standing.clone())).collect();
         judge(&all, operator, true)
     }
@@ -316,7 +321,16 @@ mod tests {
         assert_eq!((found.state, found.agent), (Effective::Drain, Admin::Drain));
         assert_eq!(found.reason, "agent: so it is");
 
-        (agent.1.admin, agent.1.weight) = (Admin::Ready, 0);
+        // A third of what its agent wants, and nothing.
+        agent.1.admin = Admin::Ready;
+        let both = [up.clone(), agent.clone()];
+        let third = Wanted { state: Admin::Ready, weight: 33 };
+        assert_eq!(weighed(&both, third).weight, 10);
+        let nothing = weighed(&both, Wanted { weight: 0, ..third });
+        assert_eq!((nothing.state, nothing.weight), (Effective::Drain, 0));
+        assert_eq!(nothing.reason, "operator: weight 0");
+
+        agent.1.weight = 0;
         assert_eq!(verdict(&[up, agent], Admin::Ready).state, Effective::Drain);
     }
 }

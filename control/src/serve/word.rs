@@ -5,6 +5,11 @@ use admin::States;
 use config::Config;
 use health::Admin;
 
+use crate::states::Store;
+
+/// Percent of the configured weight where nobody says otherwise.
+pub(super) const WHOLE: u16 = 100;
+
 /// The subject of a word about a server, on one node or on all.
 pub fn word(pool: &str, server: &str, node: Option<&str>) -> String {
     match node {
@@ -24,10 +29,60 @@ pub fn words<'a>(config: &'a Config, node: Option<&'a str>) -> impl Iterator<Ite
     })
 }
 
-/// What operators want of a server on this node: the worse of what was said of it here and everywhere.
-pub(super) fn wanted(states: &States, pool: &str, server: &str, node: &str) -> Admin {
-    let said = |subject: String| states.get(&subject).map_or(Admin::Ready, |entry| entry.state);
-    said(word(pool, server, None)).max(said(word(pool, server, Some(node))))
+/// What operators want of a server on a node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) state: Admin,
+    /// Percent of its configured weight.
+    pub(super) weight: u16,
+}
+
+/// What operators want of a server on this node: the worse of the states that were said of it here and
+/// everywhere, and the share of the share.
+pub(super) fn wanted(states: &States, pool: &str, server: &str, node: &str) -> Wanted {
+    let mut wanted = Wanted { state: Admin::Ready, weight: WHOLE };
+    for subject in [word(pool, server, None), word(pool, server, Some(node))] {
+        let Some(entry) = states.get(&subject) else { continue };
+        wanted.state = wanted.state.max(entry.state);
+        wanted.weight = part(wanted.weight, entry.weight.unwrap_or(WHOLE));
+    }
+    wanted
+}
+
+/// Percent of percent. What is more than nothing stays so.
+pub(super) fn part(one: u16, other: u16) -> u16 {
+    let product = u32::from(one) * u32::from(other);
+    product.div_ceil(WHOLE.into()).try_into().unwrap_or(u16::MAX)
+}
+
+/// What an operator says of a server.
+#[derive(Clone, Copy, Debug)]
+pub enum Word {
+    /// What it shall be.
+    State(Admin),
+    /// Percent of its configured weight that it shall have.
+    Weight(u16),
+}
+
+impl Word {
+    /// Remembers it.
+    pub fn keep(self, store: &Store, subject: &str, by: &str, now_ms: u64) {
+        match self {
+            Self::State(state) => store.set(subject, state, by, now_ms),
+            Self::Weight(percent) => store.set_weight(subject, percent, by, now_ms),
+        };
+    }
+}
+
+impl std::fmt::Display for Word {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::State(Admin::Ready) => "is ready",
+            Self::State(Admin::Drain) => "drains",
+            Self::State(Admin::Maintenance) => "is in maintenance",
+            Self::Weight(percent) => return write!(f, "has {percent}% of its weight"),
+        })
+    }
 }
 
 /// Whether the site has a server of this name in a pool of this name.
@@ -44,13 +99,4 @@ pub fn find(config: &Config, pool: &str, server: &str) -> Result<(), String> {
     }
     let names: Vec<_> = found.servers.iter().map(|one| one.name.as_str()).collect();
     Err(format!("pool {pool} has no server `{server}`; there are: {}", names.join(", ")))
-}
-
-/// A state as a sentence's verb.
-pub const fn does(state: Admin) -> &'static str {
-    match state {
-        Admin::Ready => "is ready",
-        Admin::Drain => "drains",
-        Admin::Maintenance => "is in maintenance",
-    }
 }

@@ -119,7 +119,7 @@ mod tests {
     const DAY: u64 = 24 * 3600 * 1000;
 
     fn entry(version: u64, at_ms: u64, state: Admin) -> Entry {
-        Entry { version, at_ms, state, by: "uid 0 on l4-1".into() }
+        Entry { version, at_ms, state, by: "uid 0 on l4-1".into(), weight: None }
     }
 
     fn known() -> BTreeSet<String> {
@@ -212,7 +212,7 @@ mod tests {
             state in prop_oneof![Just(Admin::Ready), Just(Admin::Drain), Just(Admin::Maintenance)],
             by in "[ab]",
         ) -> Entry {
-            Entry { version, at_ms, state, by }
+            Entry { version, at_ms, state, by, weight: None }
         }
     }
 

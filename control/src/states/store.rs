@@ -62,11 +62,32 @@ impl Store {
     /// An operator has spoken: `by` whom, and when (milliseconds since 1970). The answer is what
     /// holds from now on, and is to be carried to the other nodes.
     pub fn set(&self, node: &str, state: Admin, by: &str, now_ms: u64) -> Entry {
+        self.change(node, by, now_ms, |entry| entry.state = state)
+    }
+
+    /// The same, of a server's weight: percent of what the site file says.
+    pub fn set_weight(&self, server: &str, percent: u16, by: &str, now_ms: u64) -> Entry {
+        self.change(server, by, now_ms, |entry| entry.weight = Some(percent))
+    }
+
+    fn change(
+        &self,
+        subject: &str,
+        by: &str,
+        now_ms: u64,
+        change: impl FnOnce(&mut Entry),
+    ) -> Entry {
         let mut memory = self.memory.lock();
-        let seen = memory.states.get(node).map_or(0, |entry| entry.version);
-        let entry =
-            Entry { version: seen.saturating_add(1), at_ms: now_ms, state, by: by.to_owned() };
-        memory.states.insert(node.to_owned(), entry.clone());
+        let held = memory.states.get(subject);
+        let mut entry = Entry {
+            version: held.map_or(0, |entry| entry.version).saturating_add(1),
+            at_ms: now_ms,
+            state: held.map_or(Admin::Ready, |entry| entry.state),
+            by: by.to_owned(),
+            weight: held.and_then(|entry| entry.weight),
+        };
+        change(&mut entry);
+        memory.states.insert(subject.to_owned(), entry.clone());
         memory.changed();
         entry
     }

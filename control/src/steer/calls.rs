@@ -40,7 +40,11 @@ impl Steer {
                 }
             }
             Request::SetServer { pool, server, state, .. } => {
-                self.set_server(&pool, &server, state, uid, reply);
+                self.set_server(&pool, &server, serve::Word::State(state), uid, reply);
+                return;
+            }
+            Request::SetWeight { pool, server, percent } => {
+                self.set_server(&pool, &server, serve::Word::Weight(percent), uid, reply);
                 return;
             }
             Request::Announce { service, announce, all_nodes } => {
@@ -117,7 +121,7 @@ impl Steer {
         &mut self,
         pool: &str,
         server: &str,
-        state: Admin,
+        said: serve::Word,
         uid: u32,
         reply: oneshot::Sender<Reply>,
     ) {
@@ -127,10 +131,10 @@ impl Steer {
         }
         let subject = serve::word(pool, server, None);
         let by = format!("uid {uid} on {}", self.site.own().name);
-        tracing::info!(subject, ?state, by, "operator");
+        tracing::info!(subject, ?said, by, "operator");
         self.counters.operator_changes += 1;
-        self.store.set(&subject, state, &by, unix_ms());
-        let notes = vec![format!("{pool}/{server} {} on all L7 nodes", serve::does(state))];
+        said.keep(&self.store, &subject, &by, unix_ms());
+        let notes = vec![format!("{pool}/{server} {said} on all L7 nodes")];
         self.carry(subject, Some(Reach::L7), notes, reply);
     }
 

@@ -1,15 +1,25 @@
 //! Where clients come to the L7 nodes, and where their requests go.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::proxy::balance::Method;
 use ::proxy::proxy_protocol::Version;
 use ::proxy::settings::{
-    Affinity, ClientTimeouts, ClientTls, HeaderLimits, Key, Mode, Queue, Server, ServerTimeouts,
+    AccessLog, Affinity, ClientTimeouts, ClientTls, HeaderLimits, Key, Mode, Queue, ServerTimeouts,
     ServerTls,
 };
 use api::Prefix;
 use health::Check;
+
+/// `[proxy]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where answers are written down.
+    pub access_log: Option<AccessLog>,
+    /// Who is asked for the addresses of servers; empty: those of `/etc/resolv.conf`.
+    pub nameservers: Vec<SocketAddr>,
+}
 
 /// `[[frontend]]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +80,51 @@ pub struct Pool {
     pub timeouts: ServerTimeouts,
     /// All of them have to hold for a server to be used. May be empty: then servers are.
     pub checks: Vec<PoolCheck>,
+}
+
+/// A server of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its name, unique in the pool.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// Its share.
+    pub weight: u32,
+    /// It is used while no other is usable.
+    pub backup: bool,
+    /// Most requests and connections that it may have at once, of all cores of a node.
+    pub max_connections: Option<u32>,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Always there.
+    At(SocketAddr),
+    /// Where DNS says.
+    Named(Host, u16),
+}
+
+/// A name that is looked up, again and again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Host {
+    /// It, in lower case.
+    pub name: String,
+    /// Which addresses are of use.
+    pub family: Family,
+}
+
+/// Which of a name's addresses are of use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv6 if there is one, else IPv4.
+    #[default]
+    Any,
+    /// IPv4 alone.
+    V4,
+    /// IPv6 alone.
+    V6,
 }
 
 /// A check of a pool's servers.

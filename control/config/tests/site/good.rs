@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use api::{Hash, IdleTimes, Limits, Ports, Protocol, Rate};
+
 use config::{
-    Announcement, Bfd, Bgp, Config, Hook, L4, L7, Member, Nics, Peer, Peering, QuorumLoss, Reload,
-    Router, Service, Session, Site, Times, Tunnel, dataplane_flags,
+    Announcement, Bfd, Bgp, Config, Hook, L4, L7, Member, Nics, Peer, Peering, Proxy, QuorumLoss,
+    Reload, Router, Service, Session, Site, Times, Tunnel, dataplane_flags,
 };
 use health::{
     Agent, BodyMatch, Check, Command, Content, Dns, FallMode, File, Http, Initial, Kind, StatusSet,
@@ -321,8 +322,8 @@ fn every_key_of_every_check() {
 
 #[test]
 fn what_is_not_said_has_a_default() {
-    let Config { site, bgp, l4, l7, services, routers, access_log, pools, frontends } = good(LEAST);
-    assert_eq!((access_log, pools.len(), frontends.len()), (None, 0, 0));
+    let Config { site, bgp, l4, l7, services, routers, proxy, pools, frontends } = good(LEAST);
+    assert_eq!((proxy, pools.len(), frontends.len()), (Proxy::default(), 0, 0));
     assert_eq!(bgp, None);
     assert_eq!(l4[0].router_id, Some([192, 0, 2, 132].into()));
     assert_eq!(site.peering, None);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::proxy::balance::Method;
 use ::proxy::proxy_protocol::Version;
 use ::proxy::settings::*;
+use config::{Address, Family, Host, Server};
 use health::Kind;
 use http::StatusCode;
 
@@ -45,7 +46,7 @@ fn every_key_of_a_pool() {
     let servers = &config.pools[0];
     let server = |name: &str, address: &str, weight, backup, limit| Server {
         name: name.into(),
-        address: address.parse().unwrap(),
+        address: Address::At(address.parse().unwrap()),
         weight,
         backup,
         max_connections: Some(limit),
@@ -54,7 +55,17 @@ fn every_key_of_a_pool() {
         servers.servers,
         [
             server("192.0.2.1:80", "192.0.2.1:80", 1, false, 100),
-            server("b", "[2001:db8::1]:80", 2, true, 5)
+            server("b", "[2001:db8::1]:80", 2, true, 5),
+            Server {
+                name: "c".into(),
+                address: Address::Named(
+                    Host { name: "c.example.org".into(), family: Family::V6 },
+                    8080
+                ),
+                weight: 1,
+                backup: false,
+                max_connections: Some(100),
+            },
         ]
     );
     assert_eq!((servers.method, &servers.key), (Method::Hash, &Key::Cookie("sid".into())));
@@ -78,7 +89,9 @@ fn every_key_of_a_pool() {
     let sorry = &config.pools[1];
     assert_eq!((sorry.method, sorry.quorum, sorry.retry_budget), (Method::LeastConnections, 1, 20));
     assert_eq!(sorry.tls, Some(ClientTls { verify: false, ca: None, sni: None }));
-    let log = config.access_log.unwrap();
+    let nameservers = ["192.0.2.53:53", "[2001:db8::53]:5353"].map(|at| at.parse().unwrap());
+    assert_eq!(config.proxy.nameservers, nameservers);
+    let log = config.proxy.access_log.unwrap();
     assert_eq!((log.format, log.queue), (LogFormat::Combined, 5));
     assert_eq!(log.to, LogTo::File("/var/log/access.log".into()));
 }
@@ -219,9 +232,19 @@ fn wrong_pools_are_told() {
         "[[pool]]\nname = \"q\"\nservers = []",
         "pool q: servers: the list is empty: it needs at least one",
     );
+    for wrong in
+        ["192.0.2.1", "192.0.2.300:80", "a..b:80", "-a:80", "a:0", "a b:80", "0.0.0.0:80", "[::1]"]
+    {
+        pool(
+            &format!("[[pool]]\nname = \"q\"\nservers = [\"{wrong}\"]"),
+            &format!(
+                "pool q: servers: \"{wrong}\" is not ADDRESS:PORT or NAME:PORT, as \"192.0.2.1:80\", \"[2001:db8::1]:80\" or \"app.example.org:80\""
+            ),
+        );
+    }
     pool(
-        "[[pool]]\nname = \"q\"\nservers = [\"192.0.2.1\"]",
-        "pool q: servers: \"192.0.2.1\" is not ADDRESS:PORT, as \"192.0.2.1:80\" or \"[2001:db8::1]:80\"",
+        "[[pool]]\nname = \"q\"\nservers = [{ address = \"192.0.2.1:80\", family = \"v4\" }]",
+        "pool q: servers.family: an address is of its family: `family` is for names",
     );
     pool(
         "[[pool]]\nname = \"q\"\nservers = [\"192.0.2.1:80\", \"192.0.2.1:80\"]",
@@ -341,4 +364,8 @@ fn services_that_cannot_be_listened_on_are_told() {
     );
     let text = format!("{SITE}[proxy]\naccess_log = {{ format = \"clf\" }}\n");
     assert!(problems(&text)[0].contains("proxy: access_log.format: \"clf\" is not one of"));
+    let text = format!("{SITE}[proxy]\nnameservers = [\"ns.example.org\"]\n");
+    assert!(
+        problems(&text)[0].contains("proxy: nameservers: \"ns.example.org\" is not an address")
+    );
 }

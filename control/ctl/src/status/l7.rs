@@ -145,6 +145,9 @@ fn why(server: &ServerStatus) -> String {
     if !server.reason.is_empty() {
         words.push(server.reason.clone());
     }
+    if ![0, 100].contains(&server.operator_weight) {
+        words.push(format!("{}% of its weight: operator", server.operator_weight));
+    }
     for check in &server.checks {
         let (against, enough) = check.against;
         if against > 0 {

@@ -122,6 +122,7 @@ pub(crate) fn trouble() -> Status {
         at_ms: before(11_550_000),
         state: Admin::Drain,
         by: "uid 0 on l4-1".into(),
+        weight: None,
     });
     let mut dead = node("l7-2", "l7");
     dead.reachable = Some(false);

@@ -125,7 +125,7 @@ impl Server {
     /// for a while after it came back, if it starts slowly.
     pub(crate) fn weight(&self, slow_start: Duration) -> u32 {
         let state = self.state();
-        if state.availability != Availability::Up {
+        if state.availability != Availability::Up || self.settings.address.is_none() {
             return 0;
         }
         let whole = self.settings.weight.saturating_mul(state.weight_percent.into());
@@ -142,6 +142,7 @@ impl Server {
     /// Whether it may go on with what clients have begun with it.
     pub(crate) fn keeps_its_own(&self) -> bool {
         matches!(self.state().availability, Availability::Up | Availability::Drain)
+            && self.settings.address.is_some()
     }
 
     /// Requests that it has now.

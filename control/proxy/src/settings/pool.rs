@@ -55,8 +55,10 @@ pub enum Key {
 pub struct Server {
     /// Its name, unique in the pool.
     pub name: String,
-    /// Where it is.
-    pub address: SocketAddr,
+    /// Where it is; absent while nobody knows: it gets nothing.
+    pub address: Option<SocketAddr>,
+    /// The name that it is looked up by, which its certificate has to be for where `tls` names no other.
+    pub host: Option<String>,
     /// Its share.
     pub weight: u32,
     /// It is used while no other is usable.

@@ -11,6 +11,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio_rustls::TlsConnector;
 
 use super::{Error, read_all};
+use crate::pool::Server;
 use crate::settings::ClientTls;
 
 /// Debian's bundle of authorities.
@@ -20,7 +21,7 @@ const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 #[derive(Clone)]
 pub(crate) struct Upstream {
     connector: TlsConnector,
-    /// The name that they have to have; without one their address.
+    /// The name that all of them have to have.
     name: Option<ServerName<'static>>,
 }
 
@@ -59,9 +60,10 @@ impl Upstream {
         &self.connector
     }
 
-    /// Whom a server at this address has to be.
-    pub(crate) fn name(&self, address: SocketAddr) -> ServerName<'static> {
-        self.name.clone().unwrap_or_else(|| ServerName::from(address.ip()))
+    /// Whom a server has to be: without a name for all of them its own, without one its address.
+    pub(crate) fn name(&self, server: &Server, address: SocketAddr) -> ServerName<'static> {
+        let own = || ServerName::try_from(server.settings.host.clone()?).ok();
+        self.name.clone().or_else(own).unwrap_or_else(|| ServerName::from(address.ip()))
     }
 }
 

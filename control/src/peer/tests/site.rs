@@ -157,7 +157,7 @@ impl Memory {
 
     pub(super) fn set(&self, node: &str, version: u64, state: Admin) {
         let by = format!("uid 0 on {}", self.name);
-        let entry = Entry { version, at_ms: NOW, state, by };
+        let entry = Entry { version, at_ms: NOW, state, by, weight: None };
         self.states.lock().insert(node.to_owned(), entry);
     }
 }
