@@ -2,7 +2,7 @@
 //! when its answer has run out.
 //!
 //! A name keeps its address as long as DNS names it, and while DNS is silent or fails: what the server itself
-//! is worth its checks know better. Only a name that DNS says is gone, for [`HOLD`], has none any more.
+//! is worth its checks know better. Only a name that DNS says is gone, for half a minute, has none any more.
 
 mod lookup;
 

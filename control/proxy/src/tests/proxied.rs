@@ -77,3 +77,32 @@ fn servers_are_told_and_clients_share_no_connection() {
     }
     assert_eq!(server.connections(), 2, "each has its own, and keeps it");
 }
+
+#[test]
+fn connections_of_clients_that_have_gone_go_with_them() {
+    use std::io::Read;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    let open = Arc::new(AtomicUsize::new(0));
+    let counted = open.clone();
+    let server = Server::raw(move |mut stream| {
+        counted.fetch_add(1, SeqCst);
+        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
+        let mut header = [0; 28];
+        lines.read_exact(&mut header).unwrap();
+        while super::server::read(&mut lines).is_some() {
+            std::io::Write::write_all(&mut stream, &super::server::ok("a")).unwrap();
+        }
+        counted.fetch_sub(1, SeqCst);
+    });
+    let mut pool = pool("p", &[server.address]);
+    pool.send_proxy = Some(Version::V2);
+    let (_proxy, address) = start(frontend(), vec![pool]);
+    let mut clients: Vec<_> = (0..4).map(|_| Client::connect(address)).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").text(), "a");
+    }
+    assert_eq!(open.load(SeqCst), 4);
+    drop(clients);
+    wait_until("none is left", || open.load(SeqCst) == 0);
+}

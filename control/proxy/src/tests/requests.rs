@@ -246,3 +246,14 @@ fn a_frontend_has_no_more_connections_than_it_may_and_others_wait() {
     drop((clients, third));
     wait_until("nobody is left", || open(&proxy) == 0);
 }
+
+#[test]
+fn the_shortest_request_is_answered_at_once() {
+    // HAProxy's own check: shorter than whatever could be looked for in its first bytes.
+    let server = Server::named("a");
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    client.say("OPTIONS / HTTP/1.0\r\n\r\n");
+    assert_eq!(client.hear().unwrap().status, 200);
+    assert!(client.is_closed(), "HTTP/1.0 keeps nothing unless asked to");
+}
