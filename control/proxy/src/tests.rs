@@ -1,6 +1,7 @@
 //! The proxy against real sockets: servers and clients are plain ones of the standard library, which do and
 //! say exactly what a test wants.
 
+mod answers;
 mod client;
 mod drain;
 mod hostile;

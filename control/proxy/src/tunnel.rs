@@ -40,14 +40,18 @@ async fn carry(
             Err(_) => return Err(std::io::ErrorKind::TimedOut.into()),
         };
         moved.set(tokio::time::Instant::now());
+        let pass = async {
+            if read == 0 {
+                return to.shutdown().await;
+            }
+            to.write_all(&buffer[..read]).await?;
+            // Under TLS what is written may not have gone.
+            to.flush().await
+        };
+        timeout(limit, pass).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
         if read == 0 {
-            return to.shutdown().await;
+            return Ok(());
         }
-        match timeout(limit, to.write_all(&buffer[..read])).await {
-            Ok(written) => written?,
-            Err(_) => return Err(std::io::ErrorKind::TimedOut.into()),
-        }
-        to.flush().await?;
         moved.set(tokio::time::Instant::now());
     }
 }
