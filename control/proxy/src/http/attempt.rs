@@ -102,7 +102,7 @@ impl Attempt<'_> {
                 }
             };
             let used = connection.used;
-            match self.send(connection, request, server, lease, &progress, asked.as_ref()).await {
+            match self.send(connection, request, server, lease, &progress).await {
                 // It speaks another protocol from now on, which nobody asked for.
                 Ok(response)
                     if response.status() == StatusCode::SWITCHING_PROTOCOLS && asked.is_none() =>
@@ -230,11 +230,10 @@ impl Attempt<'_> {
         server: &Arc<Server>,
         lease: Lease,
         progress: &Rc<Progress>,
-        asked: Option<&OnUpgrade>,
     ) -> impl Future<Output = Result<Response<Answer>, Failure>> {
         let Connection { mut sender, used } = connection;
         // A kept connection may be closed by the server just now, without an answer.
-        let repeatable = used && asked.is_none() && is_repeatable(&request);
+        let repeatable = used && is_repeatable(&request);
         let again = repeatable.then(|| Box::new(copy(&request, progress)));
         let kept = (!has_odd_body(&request)).then(|| self.kept().clone());
         progress.moved.set(Instant::now());

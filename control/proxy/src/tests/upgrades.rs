@@ -147,3 +147,28 @@ fn hints_before_the_answer_do_not_harm_it() {
     let response = Client::connect(address).get("/");
     assert_eq!((response.status, response.text()), (200, "a".to_owned()));
 }
+
+#[test]
+fn a_websocket_that_meets_a_kept_connection_which_is_closed_gets_another() {
+    let server = Server::raw(|mut stream| {
+        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
+        let mut served = 0;
+        while let Some(request) = super::server::read(&mut lines) {
+            if !request.head.to_ascii_lowercase().contains("upgrade") {
+                stream.write_all(&ok("no")).unwrap();
+                served += 1;
+            } else if served > 0 {
+                // It had enough, just as it was asked for this.
+                return;
+            } else {
+                stream
+                    .write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+                    .unwrap();
+            }
+        }
+    });
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    assert_eq!(client.get("/").text(), "no");
+    assert_eq!(client.ask(UPGRADE).status, 101);
+}
