@@ -37,7 +37,7 @@ pub(crate) struct Entry {
 /// Reads one.
 pub(crate) fn read(table: Table<'_>, position: usize) -> Entry {
     let (mut table, name) = name::entry(table, "pool", position);
-    let limit = table.optional("max_connections", |value| value.number(0..=MANY));
+    let limit = table.optional("max_connections", |value| value.number(1..=MANY));
     let servers = server::all(&mut table, limit);
     let (method, key) = table.or("balance", (Method::RoundRobin, Key::Source), balance);
     let quorum = table.or("quorum", 1, |value| {

@@ -67,7 +67,7 @@ fn server(value: &Value<'_>) -> Option<Server> {
     });
     let weight = table.or("weight", 1, |value| value.number(0..=MAX_WEIGHT));
     let backup = table.or("backup", false, Value::boolean);
-    let max_connections = table.optional("max_connections", |value| value.number(0..=MANY));
+    let max_connections = table.optional("max_connections", |value| value.number(1..=MANY));
     table.finish();
     let (at, address) = (at?, address?);
     let server = plain(&at, address);

@@ -42,10 +42,15 @@ pub(crate) async fn serve(
     let speaks_first = matches!(frontend.mode, Mode::Http(_)) || place.tls.is_some();
     // Not `readable`: that says yes at first, without having looked.
     let mut first = [0];
-    if speaks_first
-        && !matches!(timeout(frontend.timeouts.idle, stream.peek(&mut first)).await, Ok(Ok(1)))
-    {
-        return;
+    if speaks_first {
+        let came = tokio::select! {
+            biased;
+            came = timeout(frontend.timeouts.idle, stream.peek(&mut first)) => came,
+            () = place.core.leaving() => return,
+        };
+        if !matches!(came, Ok(Ok(1))) {
+            return;
+        }
     }
     let is_proxy = frontend.accept_proxy.iter().any(|prefix| prefix.contains(ends.client.ip()));
     if is_proxy {
@@ -153,7 +158,7 @@ impl Place {
             origin.name = http.unique_id.is_some().then(|| format!("{:032x}", fastrand::u128(..)));
             return Box::pin(Client::new(core, frontend, listening, origin).serve(stream));
         }
-        Box::pin(tcp::serve(core, frontend, origin, stream))
+        Box::pin(tcp::serve(core, listening, origin, stream))
     }
 }
 

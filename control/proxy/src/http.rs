@@ -9,7 +9,7 @@ mod record;
 pub(crate) mod route;
 mod upgrade;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -27,7 +27,7 @@ use tokio::time::sleep;
 use self::attempt::Attempt;
 pub(crate) use self::body::{Answer, Outgoing};
 use self::edit::Known;
-use self::record::{Record, Told, Trace};
+use self::record::{Open, Told, Trace};
 use self::route::Asked;
 use crate::core::{Core, State};
 use crate::pool::Pool;
@@ -44,6 +44,9 @@ pub(crate) struct Client {
     pub(crate) core: Rc<Core>,
     /// As it was when the client came.
     pub(crate) frontend: Arc<Frontend>,
+    /// The settings of the last request. They stay those of a client whose address is no more in the file: its
+    /// routes name pools by their places.
+    state: RefCell<Arc<State>>,
     /// The address that it came to, of the frontend's.
     listening: SocketAddr,
     pub(crate) origin: Origin,
@@ -62,7 +65,8 @@ impl Client {
         origin: Origin,
     ) -> Self {
         let (requests, stage, own) = Default::default();
-        Self { core, frontend, listening, origin, requests, stage, own }
+        let state = RefCell::new(core.state());
+        Self { core, frontend, state, listening, origin, requests, stage, own }
     }
 
     /// Serves its requests until it or we have enough.
@@ -103,22 +107,26 @@ impl Client {
         self.stage.set(Phase::Serving);
         self.requests.set(self.requests.get() + 1);
         // The settings of this moment, which may be others than when the client came.
-        let state = self.core.state();
-        let door = state.door(self.listening);
-        let frontend = door.map_or(&self.frontend, |door| &door.frontend).clone();
+        let state = self.state();
+        let Some(door) = state.door(self.listening) else {
+            return Ok(self.refusal(Refusal::NOWHERE, &[]));
+        };
+        let frontend = &door.frontend;
         let Mode::Http(http) = &frontend.mode else {
             return Ok(self.refusal(Refusal::NOWHERE, &[]));
         };
-        let (started, trace) = (std::time::Instant::now(), Trace::default());
         let client = self.origin.ends.client.ip();
         let tls = self.origin.tls.as_ref().map(Secured::version);
-        let told = |log| Told::of(&request, log, &frontend, client, tls);
+        let told = |log| Told::of(&request, log, frontend, client, tls);
         let told = state.log.as_ref().map(told);
+        // Checks are many, and tell nothing: they are no requests.
         let is_check = http.health_uri.as_deref() == Some(request.uri().path());
+        let stats = (!is_check).then(|| door.stats.clone());
+        let open = Open::new(stats, told, self.unique_id());
         let answered = match self.decide(&mut request, &state, http) {
             Ok(Decision::Answer(response)) => Ok(*response),
             Ok(Decision::Ask(way)) => {
-                let asking = self.ask(request, way, http, &trace);
+                let asking = self.ask(request, way, http, &open.trace);
                 match frontend.timeouts.total {
                     None => asking.await,
                     Some(total) => within(total, asking).await,
@@ -127,18 +135,24 @@ impl Client {
             Err(why) => Err(why),
         };
         let mut response = answered.unwrap_or_else(|why| self.refusal(why, &http.error_pages));
-        // Checks are many, and tell nothing: they are no requests.
-        if let Some(door) = door.filter(|_| !is_check) {
-            let id = self.unique_id();
-            let told = told.map(|told| (told, trace, id));
-            let record = Record::new(started, response.status(), door.stats.clone(), told);
+        if let Some(record) = open.answered(response.status()) {
             response = response.map(|body| body.noted(record));
         }
-        if self.core.is_closing() {
+        if self.core.is_closing() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let close = header::HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
         Ok(response)
+    }
+
+    /// The settings of this moment, if the client's address is in them.
+    fn state(&self) -> Arc<State> {
+        let now = self.core.state();
+        let mut known = self.state.borrow_mut();
+        if !Arc::ptr_eq(&now, &known) && now.door(self.listening).is_some() {
+            *known = now;
+        }
+        known.clone()
     }
 
     /// What is to be done with a request.
@@ -153,6 +167,10 @@ impl Client {
             return Err(Refusal::METHOD);
         }
         let host = host::take(request)?;
+        let codings = request.headers().get_all(header::TRANSFER_ENCODING);
+        if codings.iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+            return Err(Refusal::CODING);
+        }
         let path = request.uri().path();
         if http.health_uri.as_deref() == Some(path) {
             return Ok(Decision::Answer(self.health(http, state).into()));
@@ -170,7 +188,7 @@ impl Client {
                 let target = target
                     .replace("{scheme}", self.scheme())
                     .replace("{host}", &host)
-                    .replace("{path}", route::path_and_query(request.uri()));
+                    .replace("{path}", &route::path_and_query(request.uri()));
                 let mut response = self.own_answer(*status, "");
                 let location = target.try_into().map_err(|_| Refusal::BAD)?;
                 response.headers_mut().insert(header::LOCATION, location);
@@ -293,6 +311,8 @@ impl Refusal {
     const NOWHERE: Self = Self { status: StatusCode::NOT_FOUND, text: "no such site\n" };
     const METHOD: Self =
         Self { status: StatusCode::METHOD_NOT_ALLOWED, text: "no such method here\n" };
+    const CODING: Self =
+        Self { status: StatusCode::NOT_IMPLEMENTED, text: "no such transfer coding here\n" };
     const BUSY: Self =
         Self { status: StatusCode::SERVICE_UNAVAILABLE, text: "no server is available\n" };
     const FAILED: Self = Self { status: StatusCode::BAD_GATEWAY, text: "the server failed\n" };

@@ -153,7 +153,8 @@ impl Proxy {
         }
         self.listening.extend(opened);
         self.listening.retain(|address, _| wanted.contains(address));
-        (self.state, self.served) = (state, wanted);
+        self.served = wanted;
+        self.follow(state);
         Ok(())
     }
 
@@ -167,8 +168,14 @@ impl Proxy {
         for worker in &self.workers {
             worker.tell(Order::Set(state.clone(), Vec::new()));
         }
-        self.state = state;
+        self.follow(state);
         Ok(())
+    }
+
+    fn follow(&mut self, state: Arc<State>) {
+        self.state = state;
+        // Limits may be others.
+        self.state.pools.iter().for_each(|pool| pool.queue.changed());
     }
 
     /// The listeners of each address, in the order of their workers, for another process.

@@ -1,6 +1,7 @@
 //! Connections as they are: each goes to a server of the pool that its route names.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,10 +22,13 @@ use crate::upstream::{self, Origin, Stream};
 /// Serves one.
 pub(crate) async fn serve<S: Stream + 'static>(
     core: Rc<Core>,
-    frontend: Arc<Frontend>,
+    listening: SocketAddr,
     origin: Origin,
     mut stream: S,
 ) {
+    let Some(frontend) = core.state().door(listening).map(|door| door.frontend.clone()) else {
+        return;
+    };
     let Mode::Tcp(routes) = &frontend.mode else { return };
     let needs_name = routes.iter().any(|route| !route.hosts.is_empty());
     let (told, host) = match &origin.tls {
@@ -38,12 +42,16 @@ pub(crate) async fn serve<S: Stream + 'static>(
         }
         None => Default::default(),
     };
+    // Pools are places in the settings that routes are of: those of this moment.
+    let state = core.state();
+    let Some(door) = state.door(listening) else { return };
+    let Mode::Tcp(routes) = &door.frontend.mode else { return };
     let fits = |route: &&TcpRoute| {
         let is = |pattern: &String| host.as_ref().is_some_and(|host| is_host(pattern, host));
         route.hosts.is_empty() || route.hosts.iter().any(is)
     };
     let Some(route) = routes.iter().find(fits) else { return };
-    let Some(pool) = core.state().pool(route.pool).cloned() else { return };
+    let Some(pool) = state.pool(route.pool).cloned() else { return };
     if told.is_empty() {
         return Box::pin(pass(&core, &frontend, &pool, stream, &origin)).await;
     }

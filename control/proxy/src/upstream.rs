@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::http::Outgoing;
@@ -107,6 +108,8 @@ impl Secured {
 /// A connection that is kept.
 struct Idle {
     sender: SendRequest<Outgoing>,
+    task: AbortHandle,
+
     since: Instant,
 }
 
@@ -117,6 +120,8 @@ pub(crate) struct Kept(RefCell<HashMap<u64, Vec<Idle>>>);
 /// A connection for a request.
 pub(crate) struct Connection {
     pub(crate) sender: SendRequest<Outgoing>,
+    /// Serves it.
+    pub(crate) task: AbortHandle,
     /// It has carried requests before, and the server may have closed it meanwhile.
     pub(crate) used: bool,
 }
@@ -126,18 +131,18 @@ impl Kept {
     pub(crate) fn take(&self, server: &Server, keep_alive: Duration) -> Option<Connection> {
         let mut all = self.0.borrow_mut();
         let idle = all.get_mut(&server.serial)?;
-        while let Some(Idle { sender, since }) = idle.pop() {
+        while let Some(Idle { sender, task, since }) = idle.pop() {
             if since.elapsed() < keep_alive && !sender.is_closed() {
-                return Some(Connection { sender, used: true });
+                return Some(Connection { sender, task, used: true });
             }
         }
         None
     }
 
     /// Keeps one whose answer has been read.
-    pub(crate) fn put(&self, server: &Server, sender: SendRequest<Outgoing>) {
+    pub(crate) fn put(&self, server: &Server, sender: SendRequest<Outgoing>, task: AbortHandle) {
         if !sender.is_closed() {
-            let idle = Idle { sender, since: Instant::now() };
+            let idle = Idle { sender, task, since: Instant::now() };
             self.0.borrow_mut().entry(server.serial).or_default().push(idle);
         }
     }
@@ -185,9 +190,9 @@ pub(crate) async fn open(
     let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(Unreachable::Http)?;
     let connection = connection.with_upgrades();
-    tokio::task::spawn_local(async move {
+    let serving = tokio::task::spawn_local(async move {
         // Whoever waits for an answer is told; else nobody cares.
         let _ = connection.await;
     });
-    Ok(Connection { sender, used: false })
+    Ok(Connection { sender, task: serving.abort_handle(), used: false })
 }

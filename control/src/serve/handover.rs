@@ -72,6 +72,8 @@ impl Heir {
         let mut child = Command::new(program)
             .args(arguments)
             .arg(FLAG)
+            // systemd's watchdog is whose process the service is: this one's, and then the other's.
+            .env_remove("WATCHDOG_PID")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()?;
         let given = give(&mut stream, listeners, servers).and_then(|()| expect(&mut stream, READY));

@@ -1,5 +1,7 @@
 //! A request at servers: one after the other, for as long as nothing of it can have had an effect.
 
+use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,7 +11,7 @@ use http::{Method, Request, Response, StatusCode, Uri, Version, header, request}
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::upgrade::OnUpgrade;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::body::{Progress, Release};
 use super::edit::{self, Known};
@@ -19,7 +21,7 @@ use crate::affinity;
 use crate::assign::{Asker, Nobody};
 use crate::patience::Patience;
 use crate::pool::{Lease, Pool, Server};
-use crate::settings::{Http, Key, Route};
+use crate::settings::{Http, Key, Route, ServerTimeouts};
 use crate::stats::count;
 use crate::upstream::{self, Connection, Kept, Origin};
 
@@ -134,6 +136,7 @@ impl Attempt<'_> {
                     return Err(Refusal::LATE);
                 }
                 Err(_) if progress.late.get() => return Err(Refusal::SLOW),
+                Err(_) if progress.broken.get() => return Err(Refusal::BAD),
                 Err(Failure::Lost) => {
                     server.counters().failed.fetch_add(1, Relaxed);
                     return Err(Refusal::FAILED);
@@ -177,22 +180,26 @@ impl Attempt<'_> {
     }
 
     fn prepare(&self, head: &mut request::Parts) -> Result<(), Refusal> {
-        let protocol = headers::strip(&mut head.headers);
+        let protocol =
+            headers::strip(&mut head.headers).filter(|_| head.version == Version::HTTP_11);
         if let Some(protocol) = protocol {
             headers::ask_upgrade(&mut head.headers, protocol);
         }
         let Origin { ends, tls, .. } = &self.client.origin;
         headers::forwarded(&mut head.headers, ends.client.ip(), tls.is_some(), self.trusted);
         head.version = Version::HTTP_11;
+        if !head.headers.contains_key(header::HOST) {
+            // HTTP/1.0 has none; HTTP/1.1 asks for one.
+            let us = SocketAddr::new(ends.local.ip(), ends.local.port()).to_string();
+            let host = header::HeaderValue::try_from(us).map_err(|_| Refusal::BAD)?;
+            head.headers.insert(header::HOST, host);
+        }
         let path = route::path_and_query(&head.uri);
         let rewritten =
-            self.route.rewrite.as_ref().and_then(|rewrite| route::rewrite(path, rewrite));
-        match rewritten {
-            Some(path) => head.uri = path.parse::<Uri>().map_err(|_| Refusal::BAD)?,
-            None if head.uri.authority().is_some() => {
-                head.uri = path.parse::<Uri>().map_err(|_| Refusal::BAD)?;
-            }
-            None => {}
+            self.route.rewrite.as_ref().and_then(|rewrite| route::rewrite(&path, rewrite));
+        let absolute = head.uri.authority().is_some().then_some(path);
+        if let Some(path) = rewritten.or_else(|| absolute.map(Cow::into_owned)) {
+            head.uri = path.parse::<Uri>().map_err(|_| Refusal::BAD)?;
         }
         if let (Some(header), Some(id)) = (&self.http.unique_id, self.known.unique_id) {
             let value = header::HeaderValue::try_from(id).map_err(|_| Refusal::BAD)?;
@@ -212,9 +219,9 @@ impl Attempt<'_> {
     }
 
     async fn connection(&self, server: &Arc<Server>) -> Result<Connection, upstream::Unreachable> {
-        let keep_alive = self.pool.settings.timeouts.keep_alive;
+        let ServerTimeouts { keep_alive, connect, .. } = self.pool.settings.timeouts;
         while let Some(mut kept) = self.kept().take(server, keep_alive) {
-            if kept.sender.ready().await.is_ok() {
+            if let Ok(Ok(())) = timeout(connect, kept.sender.ready()).await {
                 return Ok(kept);
             }
         }
@@ -231,7 +238,13 @@ impl Attempt<'_> {
         lease: Lease,
         progress: &Rc<Progress>,
     ) -> impl Future<Output = Result<Response<Answer>, Failure>> {
-        let Connection { mut sender, used } = connection;
+        let Connection { mut sender, task, used } = connection;
+        let mut request = request;
+        if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+            // hyper sends a body with GET and HEAD only if it is told how.
+            let chunked = header::HeaderValue::from_static("chunked");
+            request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+        }
         // A kept connection may be closed by the server just now, without an answer.
         let repeatable = used && is_repeatable(&request);
         let again = repeatable.then(|| Box::new(copy(&request, progress)));
@@ -250,11 +263,17 @@ impl Attempt<'_> {
                 Ok(response) => response,
                 Err(mut error) => return Err(failure(&mut error, again)),
             };
+            if response.headers().contains_key(header::TRANSFER_ENCODING) {
+                // It means nothing beside chunks, and would be believed without them (RFC 9112 section 6.3).
+                response.headers_mut().remove(header::CONTENT_LENGTH);
+            }
+            // One that speaks HTTP/1.0 understands no chunks, which the next request may have.
+            let kept = kept.filter(|_| response.version() != Version::HTTP_10);
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 headers::strip(response.headers_mut());
             }
             *response.version_mut() = Version::HTTP_11;
-            let release = Release { kept, server: server.clone(), sender };
+            let release = Release { kept, server: server.clone(), sender, task };
             let stage = self.client.stage.clone();
             Ok(response.map(|incoming| {
                 let patience = Patience::of(timeouts.body);

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::SendRequest;
 use thiserror::Error;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::record::Record;
@@ -40,12 +41,17 @@ pub(super) struct Progress {
     pub(super) waiting: Cell<bool>,
     /// It was waited for in vain.
     pub(super) late: Cell<bool>,
+    /// What it sent was no body, or ended too early.
+    pub(super) broken: Cell<bool>,
+    /// All of it has gone.
+    sent: Cell<bool>,
 }
 
 impl Default for Progress {
     fn default() -> Self {
         let moved = Cell::new(Instant::now());
-        Self { moved, waiting: Cell::default(), late: Cell::default() }
+        let (waiting, late, broken, sent) = Default::default();
+        Self { moved, waiting, late, broken, sent }
     }
 }
 
@@ -78,6 +84,7 @@ impl Outgoing {
 
     /// Of a request that has none.
     pub(super) fn none(progress: Rc<Progress>) -> Self {
+        progress.sent.set(true);
         Self { client: None, progress }
     }
 }
@@ -94,8 +101,10 @@ impl Body for Outgoing {
         let Some(Upload { incoming, patience }) = client else { return Poll::Ready(None) };
         progress.moved.set(Instant::now());
         progress.waiting.set(false);
-        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
+        if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(context) {
             patience.moved();
+            progress.broken.set(matches!(frame, Some(Err(_))));
+            progress.sent.set(!progress.broken.get() && incoming.is_end_stream());
             return Poll::Ready(frame.map(|frame| frame.map_err(Cut::from)));
         }
         if patience.is_over(context) {
@@ -122,6 +131,8 @@ pub(super) struct Release {
     pub(super) kept: Option<Rc<Kept>>,
     pub(super) server: Arc<Server>,
     pub(super) sender: SendRequest<Outgoing>,
+    /// Serves the connection.
+    pub(super) task: AbortHandle,
 }
 
 /// An answer's body on its way to the client.
@@ -192,10 +203,13 @@ impl Answer {
 impl Source {
     /// The whole answer has been read: its connection may carry the next.
     fn finish(&mut self) {
-        if let Self::Server { release, .. } = self
-            && let Some(Release { kept: Some(kept), server, sender }) = release.take()
-        {
-            kept.put(&server, sender);
+        let Self::Server { release, progress, .. } = self else { return };
+        let Some(Release { kept, server, sender, task }) = release.take() else { return };
+        match kept {
+            // Nobody waits for the rest of a request that is answered.
+            _ if !progress.sent.get() => task.abort(),
+            Some(kept) => kept.put(&server, sender, task),
+            None => {}
         }
     }
 }

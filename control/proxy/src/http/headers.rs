@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Those that are about one connection, whether or not `Connection` names them.
-const HOP_BY_HOP: [HeaderName; 6] = [
+const HOP_BY_HOP: [HeaderName; 7] = [
     header::CONNECTION,
+    HeaderName::from_static("http2-settings"),
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::TE,
@@ -23,7 +24,7 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 
 /// Removes what is of one connection alone. An upgrade that is asked for, or granted, stays.
 pub(super) fn strip(headers: &mut HeaderMap) -> Option<HeaderValue> {
-    let upgrade = names_upgrade(headers).then(|| headers.get(header::UPGRADE).cloned()).flatten();
+    let upgrade = upgrade(headers).cloned();
     let named: Vec<HeaderName> = tokens(headers)
         .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
         // What routing and framing stand on cannot be talked away.
@@ -50,9 +51,14 @@ fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lists.flat_map(|list| list.split(',')).map(str::trim).filter(|token| !token.is_empty())
 }
 
-/// Whether `Connection` says that an upgrade is asked for, or granted.
-pub(super) fn names_upgrade(headers: &HeaderMap) -> bool {
-    tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade"))
+/// The protocol that is asked for, or granted, if `Connection` says so. HTTP/2 is none: its requests would go
+/// past routes and everything else.
+pub(super) fn upgrade(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let is_named = tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade"));
+    let mut all = headers.get_all(header::UPGRADE).iter();
+    let protocol = all.next().filter(|_| is_named && all.next().is_none())?;
+    let mut words = protocol.to_str().ok()?.split(',').map(str::trim);
+    words.all(|word| !word.to_ascii_lowercase().starts_with("h2")).then_some(protocol)
 }
 
 /// Tells a server who the client is. What a client that is not `trusted` says of that itself is removed
@@ -122,6 +128,12 @@ mod tests {
         ask_upgrade(&mut map, protocol);
         assert_eq!(map, headers(&[("connection", "upgrade"), ("upgrade", "websocket")]));
         assert_eq!(strip(&mut headers(&[("upgrade", "websocket")])), None);
+        for http2 in ["h2c", "websocket, H2C", "h2"] {
+            let mut map =
+                headers(&[("connection", "upgrade"), ("upgrade", http2), ("http2-settings", "x")]);
+            assert_eq!(strip(&mut map), None);
+            assert!(map.is_empty());
+        }
     }
 
     #[test]

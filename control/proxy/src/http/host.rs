@@ -27,7 +27,11 @@ pub(super) fn take(request: &mut Request<Incoming>) -> Result<String, Refusal> {
         (None, None) => return Err(Refusal::BAD),
     };
     let host = route::host_of(whole).to_ascii_lowercase();
-    if host.bytes().any(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'@' | b'\\')) {
+    if !route::is_authority(whole)
+        || host
+            .bytes()
+            .any(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'@' | b'\\'))
+    {
         return Err(Refusal::BAD);
     }
     if let Some(authority) = authority {

@@ -83,19 +83,49 @@ impl Told {
     }
 }
 
-impl Record {
-    /// Of a request that began then, with this answer.
+/// A request that has no answer yet. If it goes without one its client has hung up, and that is noted.
+pub(super) struct Open {
+    started: Instant,
+    /// Nothing if it is not to be noted.
+    stats: Option<Arc<OfFrontend>>,
+    told: Option<Box<Told>>,
+    pub(super) trace: Trace,
+}
+
+impl Open {
+    /// One that begins now, with its name.
     pub(super) fn new(
-        started: Instant,
-        status: StatusCode,
-        stats: Arc<OfFrontend>,
-        told: Option<(Box<Told>, Trace, Option<String>)>,
+        stats: Option<Arc<OfFrontend>>,
+        mut told: Option<Box<Told>>,
+        id: Option<String>,
     ) -> Self {
-        let told = told.map(|(mut told, trace, id)| {
-            (told.trace, told.id) = (trace, id);
-            told
-        });
-        Self { started, status, stats, bytes: 0, complete: false, told }
+        if let Some(told) = &mut told {
+            told.id = id;
+        }
+        Self { started: Instant::now(), stats, told, trace: Trace::default() }
+    }
+
+    /// Its answer begins.
+    pub(super) fn answered(mut self, status: StatusCode) -> Option<Record> {
+        self.record(status)
+    }
+
+    fn record(&mut self, status: StatusCode) -> Option<Record> {
+        let stats = self.stats.take()?;
+        let mut told = self.told.take();
+        if let Some(told) = &mut told {
+            told.trace = std::mem::take(&mut self.trace);
+        }
+        Some(Record { started: self.started, status, stats, bytes: 0, complete: false, told })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // nginx's number for it: the standard has none, as nobody is there to read it.
+        if let Ok(status) = StatusCode::from_u16(499) {
+            self.record(status);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which pool a request goes to.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::settings::{Condition, Rewrite, Route, ValueMatch};
@@ -75,9 +77,24 @@ pub(super) fn host_of(authority: &str) -> &str {
     }
 }
 
+/// Whether nothing but a port follows the host (RFC 3986 section 3.2).
+pub(super) fn is_authority(authority: &str) -> bool {
+    let rest = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((_, rest)) => rest,
+        None => &authority[host_of(authority).len()..],
+    };
+    let port = rest.strip_prefix(':');
+    let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    port.map_or(rest.is_empty(), is_port)
+}
+
 /// Path and query, as a redirect's `{path}`.
-pub(super) fn path_and_query(uri: &Uri) -> &str {
-    uri.path_and_query().map_or("/", |whole| whole.as_str())
+pub(super) fn path_and_query(uri: &Uri) -> Cow<'_, str> {
+    match uri.path_and_query().map_or("/", |whole| whole.as_str()) {
+        // `http://example.org?query` (RFC 9112 section 3.2.1).
+        query if query.starts_with('?') => Cow::Owned(format!("/{query}")),
+        whole => Cow::Borrowed(whole),
+    }
 }
 
 #[cfg(test)]

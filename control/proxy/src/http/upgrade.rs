@@ -1,20 +1,19 @@
 //! Protocols that take a connection over (WebSocket): after the server's 101, and not before, bytes go to
 //! and fro as they are.
 
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use super::headers::names_upgrade;
+use super::headers::upgrade;
 use super::{Answer, Client};
 use crate::stream::Phase;
 use crate::tunnel;
 
 /// The client's side, if it asks: as far as servers are told.
 pub(super) fn take(request: &mut Request<Incoming>) -> Option<OnUpgrade> {
-    let headers = request.headers();
-    let asks = headers.contains_key(header::UPGRADE) && names_upgrade(headers);
+    let asks = request.version() == Version::HTTP_11 && upgrade(request.headers()).is_some();
     asks.then(|| hyper::upgrade::on(request))
 }
 

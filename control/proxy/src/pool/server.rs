@@ -96,7 +96,8 @@ impl Server {
             new.live.state.store(self.state().pack(), Relaxed);
             return new;
         }
-        let serial = if alike { self.serial } else { new.serial };
+        let serial =
+            if alike && settings.host == self.settings.host { self.serial } else { new.serial };
         Arc::new(Self { settings: settings.clone(), id: self.id, serial, live: self.live.clone() })
     }
 

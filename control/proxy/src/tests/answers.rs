@@ -70,3 +70,30 @@ fn answers_that_end_with_their_connection_have_an_end() {
     old.stream.read_to_string(&mut told).unwrap();
     assert!(told.ends_with("\r\n\r\nto the end") && !told.contains("chunked"), "{told}");
 }
+
+#[test]
+fn chunks_count_and_not_a_length_beside_them() {
+    let server = saying(&[(
+        "/",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n",
+    )]);
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let response = Client::connect(address).get("/");
+    assert_eq!((response.text().as_str(), response.header("content-length")), ("whole", None));
+}
+
+#[test]
+fn servers_of_http_1_0_are_not_sent_chunks_on_a_connection_that_they_keep() {
+    let server = Server::new(|request| {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let length = body.len();
+        let head = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n";
+        Some(format!("{head}Content-Length: {length}\r\n\r\n{body}").into_bytes())
+    });
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    for _ in 0..3 {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n";
+        assert_eq!(client.ask(&format!("{head}\r\n2\r\nhi\r\n0\r\n\r\n")).text(), "hi");
+    }
+}

@@ -125,3 +125,51 @@ fn another_process_takes_the_listeners_over_and_nobody_is_refused() {
         assert!(served > 150);
     });
 }
+
+#[test]
+fn clients_of_a_frontend_that_is_gone_stay_with_its_pool() {
+    let (a, b) = (Server::named("a"), Server::named("b"));
+    let (mut proxy, address) =
+        start(frontend(), vec![pool("a", &[a.address]), pool("b", &[b.address])]);
+    let mut client = Client::connect(address);
+    assert_eq!(client.get("/").text(), "a");
+    // Frontend and pool go; the other pool has its place now.
+    let others = settings(frontend(), vec![pool("b", &[b.address])]);
+    proxy.set(&others).unwrap();
+    wait_until("nobody is accepted there", || std::net::TcpStream::connect(address).is_err());
+    assert_eq!(client.get("/").text(), "a");
+}
+
+#[test]
+fn who_has_said_nothing_holds_nobody_up() {
+    let server = Server::named("a");
+    let (mut proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut silent = Client::connect(address);
+    wait_until("it is there", || proxy.open() == 1);
+    proxy.drain(Drain::Closing);
+    proxy.drain(Drain::Leaving);
+    assert!(silent.is_closed());
+    wait_until("it has gone", || proxy.open() == 0);
+}
+
+#[test]
+fn a_websocket_that_begins_as_the_node_goes_is_one() {
+    let server = Server::raw(|mut stream| {
+        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
+        super::server::read(&mut lines);
+        let granted = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+        std::io::Write::write_all(&mut stream, granted).unwrap();
+        std::thread::sleep(SOON);
+    });
+    let (mut proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    // In the middle of a header, as nobody is accepted any more.
+    client.say("GET / HTTP/1.1\r\nHost: a\r\n");
+    wait_until("it is there", || proxy.open() == 1);
+    proxy.drain(Drain::Closing);
+    wait_until("nobody is accepted", || std::net::TcpStream::connect(address).is_err());
+    client.say("Connection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    let response = client.hear().unwrap();
+    let connection = response.header("connection");
+    assert_eq!((response.status, connection.as_deref()), (101, Some("upgrade")));
+}

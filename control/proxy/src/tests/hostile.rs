@@ -18,6 +18,10 @@ fn what_two_could_understand_differently_is_refused() {
         "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a:@b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a:80:81\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: [::1]b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a:8x\r\n\r\n",
         // Where does it end?
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc",

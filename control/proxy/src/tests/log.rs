@@ -129,3 +129,22 @@ fn half_an_answer_is_no_complete_one() {
     let line: serde_json::Value = serde_json::from_str(&lines(&path, 1)[0]).unwrap();
     assert_eq!((line["complete"].as_bool(), line["bytes"].as_u64()), (Some(false), Some(4)));
 }
+
+#[test]
+fn who_hangs_up_before_the_answer_leaves_a_line() {
+    let server = Server::raw(|mut stream| {
+        let mut all = Vec::new();
+        let _ = std::io::Read::read_to_end(&mut stream, &mut all);
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (proxy, address, path) = logging(&folder, LogFormat::Json, &server);
+    let mut client = Client::connect(address);
+    client.say("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("the server has it", || proxy.status().pools[0].servers[0].busy == 1);
+    drop(client);
+    let line: serde_json::Value = serde_json::from_str(&lines(&path, 1)[0]).unwrap();
+    assert_eq!((line["status"].as_u64(), line["complete"].as_bool()), (Some(499), Some(false)));
+    assert_eq!(line["path"], "/slow");
+    assert_eq!(proxy.status().frontends[0].classes, [0, 0, 0, 1, 0]);
+    assert_eq!(proxy.status().pools[0].servers[0].failed, 0);
+}

@@ -256,4 +256,78 @@ fn the_shortest_request_is_answered_at_once() {
     client.say("OPTIONS / HTTP/1.0\r\n\r\n");
     assert_eq!(client.hear().unwrap().status, 200);
     assert!(client.is_closed(), "HTTP/1.0 keeps nothing unless asked to");
+    // Servers that are spoken to by HTTP/1.1 are to be told a host.
+    let head = server.heads().pop().unwrap();
+    assert!(head.contains(&format!("host: {address}\r\n")), "{head}");
+}
+
+#[test]
+fn a_query_without_a_path_has_one() {
+    let server = Server::named("a");
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    assert_eq!(client.ask("GET http://a?x=1 HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
+    assert!(server.heads().pop().unwrap().starts_with("GET /?x=1 HTTP/1.1\r\n"));
+}
+
+#[test]
+fn bodies_in_chunks_are_sent_whatever_the_method() {
+    let server =
+        Server::new(|request| Some(super::server::ok(&String::from_utf8_lossy(&request.body))));
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    for method in ["GET", "DELETE", "POST"] {
+        let mut client = Client::connect(address);
+        let head = format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n");
+        assert_eq!(client.ask(&format!("{head}\r\n2\r\nhi\r\n0\r\n\r\n")).text(), "hi", "{method}");
+    }
+    // Of what is in it nobody here knows how to get it out.
+    let mut client = Client::connect(address);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n";
+    assert_eq!(client.ask(&format!("{head}\r\n0\r\n\r\n")).status, 501);
+}
+
+#[test]
+fn a_connection_is_nobodys_while_a_request_is_still_being_sent_on_it() {
+    // It answers at the end of each header, before the body has come.
+    let server = Server::raw(|mut stream| {
+        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
+        loop {
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if matches!(std::io::BufRead::read_line(&mut lines, &mut head), Ok(0) | Err(_)) {
+                    return;
+                }
+            }
+            let _ = std::io::Write::write_all(&mut stream, &super::server::ok("early"));
+        }
+    });
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    // As many as there are cores, so that each has one.
+    let mut slow: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = Client::connect(address);
+            client.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx");
+            assert_eq!(client.hear().unwrap().text(), "early");
+            client
+        })
+        .collect();
+    for _ in 0..16 {
+        assert_eq!(Client::connect(address).get("/").text(), "early");
+    }
+    // Nor does anybody take the rest of what nobody waits for.
+    for client in &mut slow {
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_clients_broken_body_is_no_fault_of_the_servers() {
+    let server = Server::named("a");
+    let (proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    client.say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+    wait_until("the server has a part of it", || server.connections() == 1);
+    client.say("no chunk\r\n");
+    assert_eq!(client.hear().map(|response| response.status), Some(400));
+    assert_eq!(proxy.status().pools[0].servers[0].failed, 0);
 }
