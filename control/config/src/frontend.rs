@@ -25,8 +25,6 @@ use crate::value::{Value, quoted};
 const SHORTEST: Duration = Duration::from_millis(1);
 /// Most connections of a frontend.
 const MOST: u32 = 10_000_000;
-/// Most bytes of an error page.
-const PAGE: usize = 256 * 1024;
 
 /// A frontend, and where its name stands.
 pub(crate) struct Entry {
@@ -197,7 +195,7 @@ fn http(table: &mut Table<'_>, all: &Everything<'_>) -> Mode {
     }))
 }
 
-/// `[{ status = 503, file = "/etc/palier/503.html", content_type = "text/html" }]`: files are read now.
+/// `[{ status = 503, file = "/etc/palier/503.html", content_type = "text/html" }]`: files are read by the L7 nodes.
 fn error_pages(value: &Value<'_>) -> Option<Vec<ErrorPage>> {
     let mut pages = Vec::new();
     for value in value.one_or_more() {
@@ -214,20 +212,10 @@ fn error_pages(value: &Value<'_>) -> Option<Vec<ErrorPage>> {
                 value.text(EXPECTED)?.parse().ok().or_else(|| value.is_not(EXPECTED))
             },
         );
-        let body = table.required("file", |value| {
-            let path = value.path()?;
-            match std::fs::read(&path) {
-                Ok(bytes) if bytes.len() <= PAGE => Some(bytes.into()),
-                Ok(_) => value.is_not(format!("a page: it has more than {PAGE} bytes")),
-                Err(error) => {
-                    value.problem(format!("cannot read {}: {error}", path.display()));
-                    None
-                }
-            }
-        });
+        let file = table.required("file", Value::path);
         table.finish();
-        if let (Some(status), Some(body)) = (status, body) {
-            pages.push(ErrorPage { status, content_type, body });
+        if let (Some(status), Some(file)) = (status, file) {
+            pages.push(ErrorPage { status, content_type, file });
         }
     }
     Some(pages)

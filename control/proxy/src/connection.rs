@@ -29,7 +29,7 @@ pub(crate) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let Door { frontend, tls, stats } = door;
+    let Door { frontend, tls, stats, .. } = door;
     count(&stats.connections);
     let place = Place { core, frontend, tls, stats, listening };
     let frontend = &place.frontend;

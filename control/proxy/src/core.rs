@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::Refused;
 use crate::access_log::Log;
 use crate::balance::{Balance, Candidate};
+use crate::pages::{self, Page};
 use crate::pool::Pool;
 use crate::settings::{self, Frontend, Mode, Settings};
 use crate::state::NodeState;
@@ -41,6 +42,7 @@ pub(crate) struct Door {
     pub(crate) frontend: Arc<Frontend>,
     /// Where TLS is spoken.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) pages: Arc<[Page]>,
     pub(crate) stats: Arc<OfFrontend>,
 }
 
@@ -65,6 +67,10 @@ impl State {
         let mut stats = BTreeMap::new();
         for frontend in &settings.frontends {
             let speaks_http = matches!(frontend.mode, Mode::Http(_));
+            let pages = match &frontend.mode {
+                Mode::Http(http) => pages::read(&http.error_pages)?,
+                Mode::Tcp(_) => Arc::default(),
+            };
             let tls = match &frontend.tls {
                 Some(tls) => Some(tls::server(tls, settings.tickets.as_ref(), speaks_http)?),
                 None => None,
@@ -75,7 +81,8 @@ impl State {
             let shared = Arc::new(frontend.clone());
             doors.extend(frontend.listen.iter().map(|at| {
                 let tls = tls.clone().filter(|_| at.tls);
-                (at.address, Door { frontend: shared.clone(), tls, stats: counted.clone() })
+                let (frontend, pages, stats) = (shared.clone(), pages.clone(), counted.clone());
+                (at.address, Door { frontend, tls, pages, stats })
             }));
         }
         let pools = Pool::all(&settings.pools, before.map_or(&[], |before| &before.pools))?;

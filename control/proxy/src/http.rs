@@ -30,8 +30,9 @@ use self::edit::Known;
 use self::record::{Open, Told, Trace};
 use self::route::Asked;
 use crate::core::{Core, State};
+use crate::pages::Page;
 use crate::pool::Pool;
-use crate::settings::{Action, ErrorPage, Frontend, Http, Mode, Route};
+use crate::settings::{Action, Frontend, Http, Mode, Route};
 use crate::state::NodeState;
 use crate::stream::{Guarded, Phase, Stage};
 use crate::upstream::{Kept, Origin, Secured, Stream};
@@ -134,7 +135,7 @@ impl Client {
             }
             Err(why) => Err(why),
         };
-        let mut response = answered.unwrap_or_else(|why| self.refusal(why, &http.error_pages));
+        let mut response = answered.unwrap_or_else(|why| self.refusal(why, &door.pages));
         if let Some(record) = open.answered(response.status()) {
             response = response.map(|body| body.noted(record));
         }
@@ -248,7 +249,7 @@ impl Client {
     }
 
     /// What a client is told instead of a server's answer.
-    fn refusal(&self, why: Refusal, pages: &[ErrorPage]) -> Response<Answer> {
+    fn refusal(&self, why: Refusal, pages: &[Page]) -> Response<Answer> {
         match pages.iter().find(|page| page.status == why.status) {
             None => self.own_answer(why.status, why.text),
             Some(page) => {

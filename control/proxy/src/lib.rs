@@ -18,6 +18,7 @@ mod core;
 mod hello;
 mod http;
 mod listener;
+mod pages;
 mod patience;
 mod pool;
 pub mod proxy_protocol;
@@ -67,6 +68,14 @@ pub enum Refused {
     /// A certificate or a key cannot be used.
     #[error("{0}")]
     Tls(#[from] tls::Error),
+    /// A page for errors cannot be used.
+    #[error("the error page {path} cannot be used: {source}")]
+    Page {
+        /// Its file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
     /// There can be no thread, or no runtime.
     #[error("no thread for the proxy: {0}")]
     Thread(io::Error),

@@ -137,7 +137,10 @@ fn every_key_of_a_frontend() {
     let hsts = text("strict-transport-security", "max-age=300");
     assert_eq!(http.response_headers.add, [hsts]);
     let page = &http.error_pages[0];
-    assert_eq!((page.status, page.body.len()), (StatusCode::SERVICE_UNAVAILABLE, 0));
+    assert_eq!(
+        (page.status, page.file.to_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, Some("/etc/503.html"))
+    );
 
     let host = |names: &[&str]| Condition::Host(names.iter().map(|&name| name.into()).collect());
     let header = |name: &str, value| Condition::Header(name.parse().unwrap(), value);
@@ -336,8 +339,8 @@ fn wrong_frontends_are_told() {
         "frontend f: response_headers.remove: `content-length` says where a message ends: it cannot be changed",
     );
     f(
-        "error_page = { status = 503, file = \"/nonexistent\" }",
-        "frontend f: error_page.file: cannot read /nonexistent: No such file or directory (os error 2)",
+        "error_page = { status = 200, file = \"/etc/200.html\" }",
+        "frontend f: error_page.status: 200 is not a number from 400 to 599",
     );
     f(
         "header_limits = { bytes = 10 }",

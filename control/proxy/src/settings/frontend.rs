@@ -1,8 +1,8 @@
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use api::Prefix;
-use bytes::Bytes;
 
 use super::{HeaderEdits, Route, ServerTls};
 
@@ -81,8 +81,8 @@ pub struct ErrorPage {
     pub status: http::StatusCode,
     /// Its `Content-Type`.
     pub content_type: http::HeaderValue,
-    /// It.
-    pub body: Bytes,
+    /// Where it is: it is read whenever settings come into force.
+    pub file: PathBuf,
 }
 
 /// How long a client may take.

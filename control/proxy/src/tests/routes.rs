@@ -67,6 +67,9 @@ fn paths_and_headers_are_changed_by_route_and_frontend() {
 #[test]
 fn the_proxy_answers_itself_where_it_is_told_to() {
     let mut frontend = frontend();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("502.html");
+    std::fs::write(&file, "<h1>Back soon</h1>").unwrap();
     let body = bytes::Bytes::from_static(b"User-agent: *\nDisallow: /\n");
     let robots = Action::Answer(http::StatusCode::OK, body);
     let http = http(&mut frontend);
@@ -74,14 +77,21 @@ fn the_proxy_answers_itself_where_it_is_told_to() {
     http.error_pages.push(ErrorPage {
         status: http::StatusCode::BAD_GATEWAY,
         content_type: "text/html".parse().unwrap(),
-        body: bytes::Bytes::from_static(b"<h1>Back soon</h1>"),
+        file: file.clone(),
     });
-    let (_proxy, address) = start(frontend, vec![pool("p", &[free_address()])]);
+    let settings = settings(frontend, vec![pool("p", &[free_address()])]);
+    let address = settings.frontends[0].listen[0].address;
+    let mut proxy = Proxy::start(NonZeroUsize::MIN, &settings).unwrap();
     let mut client = Client::connect(address);
     assert!(client.get("/robots.txt").text().starts_with("User-agent"));
     let failed = client.get("/");
     assert_eq!((failed.status, failed.text().as_str()), (502, "<h1>Back soon</h1>"));
     assert_eq!(failed.header("content-type").as_deref(), Some("text/html"));
+    // A page that has gone changes nothing.
+    std::fs::remove_file(&file).unwrap();
+    let error = proxy.set(&settings).unwrap_err().to_string();
+    assert!(error.contains("502.html cannot be used: No such file"), "{error}");
+    assert_eq!(client.get("/").text(), "<h1>Back soon</h1>");
 }
 
 #[test]
