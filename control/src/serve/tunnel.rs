@@ -196,20 +196,24 @@ impl Worker {
             let rules = self.wanted.rules(entry.only);
             let known = self.attached.get_mut(interface).filter(|(hook, _)| *hook == entry.hook);
             let set = match known {
-                Some((_, decap)) => decap.update(&rules).map_err(|error| error.sentence()),
+                // Rules that are refused leave those of before in force.
+                Some((_, decap)) if decap.is_in_place().unwrap_or(false) => {
+                    decap.update(&rules).map_err(|error| error.sentence())
+                }
+                Some(_) => {
+                    tracing::warn!(interface, "nothing is attached any more: it is attached again");
+                    self.attached.remove(interface);
+                    self.attach_to(interface, entry.hook, rules)
+                }
                 None => self.attach_to(interface, entry.hook, rules),
             };
             let hook = self.attached.get(interface).map(|(_, decap)| decap.hook().to_string());
             status.interfaces.push(InterfaceStatus {
                 name: interface.clone(),
-                hook: hook.filter(|_| set.is_ok()),
+                hook,
                 counters: BTreeMap::new(),
             });
-            if let Err(why) = set {
-                // An interface that was made anew has nothing attached.
-                self.attached.remove(interface);
-                status.problems.push(why);
-            }
+            status.problems.extend(set.err());
         }
     }
 

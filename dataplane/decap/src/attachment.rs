@@ -55,6 +55,16 @@ impl Attachment {
         self.hook
     }
 
+    /// Whether it is where it was put: an interface that was made anew has nothing attached.
+    pub(crate) fn is_in_place(&self, ifindex: i32) -> io::Result<bool> {
+        match (&self.kept, self.hook.point()) {
+            (Kept::Filter(filter), _) => Ok(filter.is_in_place(&self.program, ifindex)),
+            (Kept::Link(_), Some(point)) => link::is_attached(self.program.id(), ifindex, point),
+            // A link without a point is none of ours.
+            (Kept::Link(_), None) => Ok(false),
+        }
+    }
+
     /// Takes it away, and its pin.
     pub(crate) fn detach(mut self) -> io::Result<()> {
         self.stays = true;

@@ -38,6 +38,12 @@ impl Filter {
         }
     }
 
+    /// Whether this program is in its place, of this interface.
+    pub(crate) fn is_in_place(&self, program: &ProgramHandle, ifindex: i32) -> bool {
+        let present = place(program.as_fd(), ifindex).query();
+        ifindex == self.ifindex && present.ok() == Some(program.id())
+    }
+
     /// Removes it, if this program is in its place still.
     pub(crate) fn remove(&self, program: &ProgramHandle) -> io::Result<()> {
         let mut place = place(program.as_fd(), self.ifindex);

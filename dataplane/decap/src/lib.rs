@@ -117,6 +117,20 @@ impl Decap {
         self.attachment.hook()
     }
 
+    /// Whether it is attached still: an interface that was made anew under its name has nothing attached, and
+    /// operators remove qdiscs. If not, [`Self::attach`] it again.
+    ///
+    /// # Errors
+    /// There is no such interface, or the kernel does not say.
+    pub fn is_in_place(&self) -> Result<bool, Error> {
+        let ifindex = interface::index(&self.interface)?;
+        let failed = |source| {
+            let (interface, hook) = (self.interface.clone(), self.hook());
+            Error::Attach { interface, hook, source }
+        };
+        self.attachment.is_in_place(ifindex).map_err(failed)
+    }
+
     /// Replaces the rules. Packets that both the old rules and the new ones let through are let
     /// through all the while.
     ///

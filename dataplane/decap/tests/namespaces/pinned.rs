@@ -290,3 +290,35 @@ fn a_folder_below_the_usual_place_gets_a_bpffs_there() {
 fn is_bpffs(path: &Path) -> bool {
     statfs(path).unwrap().filesystem_type() == BPF_FS_MAGIC
 }
+
+#[test]
+fn what_was_taken_away_is_missed_and_can_be_put_back() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    let ip = |arguments: &[&str]| {
+        let status = network.l7.enter(|| {
+            std::process::Command::new(arguments[0]).args(&arguments[1..]).status().unwrap()
+        });
+        assert!(status.success(), "{arguments:?}");
+    };
+    for hook in Hook::ALL {
+        ip(&["ip", "link", "add", "gone", "type", "veth", "peer", "name", "gone-peer"]);
+        let first = attach_to(&network, "gone", hook, &folder.pin()).unwrap();
+        let is_in_place = |decap: &Decap| network.l7.enter(|| decap.is_in_place());
+        assert!(is_in_place(&first).unwrap(), "{hook}");
+        // Another one of its name, which nothing is attached to.
+        ip(&["ip", "link", "del", "gone"]);
+        assert!(is_in_place(&first).is_err(), "{hook}");
+        ip(&["ip", "link", "add", "gone", "type", "veth", "peer", "name", "gone-peer"]);
+        assert!(!is_in_place(&first).unwrap(), "{hook}");
+        drop(first);
+        let second = attach_to(&network, "gone", hook, &folder.pin()).unwrap();
+        assert!(is_in_place(&second).unwrap(), "{hook}");
+        if hook == Hook::Clsact {
+            ip(&["tc", "qdisc", "del", "dev", "gone", "clsact"]);
+            assert!(!is_in_place(&second).unwrap());
+        }
+        detach(&network, second);
+        ip(&["ip", "link", "del", "gone"]);
+    }
+}
