@@ -138,8 +138,10 @@ async fn serve(
     signals: Signals,
 ) -> Result<Ended, Failure> {
     let site = serve::Site::new(file, node).map_err(|error| Failure::new(2, error))?;
-    let names = Names::start(&site.config, serve::NAMES).await;
-    let (proxy, inherited) = listen(args, &site, &names)?;
+    let inheritance = inheritance(args)?;
+    let already = inheritance.iter().flat_map(|one| one.addresses(&site.config));
+    let names = Names::start(&site.config, already, serve::NAMES).await;
+    let (proxy, inherited) = listen(&site, &names, inheritance)?;
     let (store, state_file) = open_store(args, Role::L7);
     let doors = Doors::open(args, Role::L7, None).await?;
     let Doors { path, calls, tasks } = doors;
@@ -179,20 +181,24 @@ async fn serve(
     Ok(Ended::Stopped)
 }
 
+/// What an older process hands over to this one, if one does.
+fn inheritance(args: &Args) -> Result<Option<serve::Inheritance>, Failure> {
+    let taken = args.take_over.then(serve::Inheritance::take).transpose();
+    taken.map_err(|error| nothing_to_take_over(&error))
+}
+
 /// Listens, by the sockets of an older process if this one is to take over from it; and the servers of which
 /// that has told what it thinks.
 fn listen(
-    args: &Args,
     site: &serve::Site,
     names: &Names,
+    inheritance: Option<serve::Inheritance>,
 ) -> Result<(proxy::Proxy, BTreeSet<(String, String)>), Failure> {
     let failed = |why: String| Failure::new(1, why);
-    if !args.take_over {
+    let Some(mut inheritance) = inheritance else {
         let proxy = serve::listen(site, names, proxy::Listeners::new()).map_err(failed)?;
         return Ok((proxy, BTreeSet::new()));
-    }
-    let lost = |error: std::io::Error| failed(format!("nothing to take over: {error}"));
-    let mut inheritance = serve::Inheritance::take().map_err(lost)?;
+    };
     let listeners = std::mem::take(&mut inheritance.listeners);
     let proxy = serve::listen(site, names, listeners).map_err(failed)?;
     let mut servers = BTreeSet::new();
@@ -200,8 +206,12 @@ fn listen(
         proxy.set_server(&thought.pool, &thought.server, thought.state);
         servers.insert((thought.pool, thought.server));
     }
-    inheritance.serve().map_err(lost)?;
+    inheritance.serve().map_err(|error| nothing_to_take_over(&error))?;
     Ok((proxy, servers))
+}
+
+fn nothing_to_take_over(error: &std::io::Error) -> Failure {
+    Failure::new(1, format!("nothing to take over: {error}"))
 }
 
 /// Node states of before.

@@ -58,9 +58,19 @@ impl Default for Names {
 
 impl Names {
     /// Looks the names of a site up, and waits until something is said of each, but not for longer than that.
-    pub async fn start(config: &Config, limit: Duration) -> Self {
+    /// Some are known already.
+    pub async fn start(
+        config: &Config,
+        already: impl IntoIterator<Item = (Host, IpAddr)>,
+        limit: Duration,
+    ) -> Self {
         let mut names = Self::default();
         names.follow(&[config]);
+        for (host, address) in already {
+            if let Some(name) = names.known.get_mut(&host) {
+                name.address = Some(address);
+            }
+        }
         let end = Instant::now() + limit;
         while !names.are_answered() {
             match timeout_at(end, names.next()).await {

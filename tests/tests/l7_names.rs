@@ -83,14 +83,15 @@ fn a_server_that_is_known_by_name_is_followed_without_a_lost_request() {
     });
     is_at(first[1]);
 
-    // The next release waits for the names before it takes over.
-    zone.say(NAME, &second[1..], 1);
+    // Nor does the next release forget where it was.
     let before = node.status().pid;
     let (status, said) = node.ctl(&["upgrade"]);
     assert!(status.success(), "{said}");
     lab.wait_until("another process answers", SOON, || {
         node.try_status().is_ok_and(|status| status.pid != before)
     });
+    is_at(first[1]);
+    zone.say(NAME, &second[1..], 1);
     is_at(second[1]);
     answered_by(2);
     let report = clients.finish();

@@ -37,13 +37,17 @@ impl Manager {
     }
 }
 
-/// Ends a control that took over, and waits until it has gone.
-fn end(node: &L7) {
+/// Ends a control that took over, and waits until it has gone. It waits for whoever does not listen to it.
+fn end(node: &L7, manager: &Manager) {
     let pid = node.status().pid;
     kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).unwrap();
+    manager.hear("STOPPING=1");
     // Whoever has become its parent may leave its entry there.
-    let folder = std::path::PathBuf::from(format!("/proc/{pid}"));
-    lab::wait_until("it has gone", SOON, || !folder.join("exe").exists());
+    let program = std::path::PathBuf::from(format!("/proc/{pid}/exe"));
+    lab::wait_until("it has gone", SOON, || {
+        manager.forget();
+        !program.exists()
+    });
 }
 
 #[test]
@@ -76,6 +80,5 @@ fn the_watchdog_is_fed_by_whoever_is_the_service() {
     assert_eq!(node.status().pid.to_string(), heir);
     manager.forget();
     manager.hear("WATCHDOG=1");
-    end(node);
-    manager.hear("STOPPING=1");
+    end(node, &manager);
 }

@@ -220,11 +220,15 @@ impl Proxy {
         self.state.pools.get(pool)?.servers.get(server)?.settings.address
     }
 
-    /// What is thought of each server: pool, server, and that.
-    pub fn server_states(&self) -> impl Iterator<Item = (&str, &str, ServerState)> {
+    /// What is thought of each server: pool, server, that, and where it is.
+    pub fn server_states(
+        &self,
+    ) -> impl Iterator<Item = (&str, &str, ServerState, Option<SocketAddr>)> {
         self.state.pools.iter().flat_map(|pool| {
             let name = pool.settings.name.as_str();
-            pool.servers.iter().map(move |one| (name, one.settings.name.as_str(), one.state()))
+            pool.servers.iter().map(move |one| {
+                (name, one.settings.name.as_str(), one.state(), one.settings.address)
+            })
         })
     }
 

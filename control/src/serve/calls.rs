@@ -106,10 +106,11 @@ impl Serve {
             (false, Err(error)) => return drop(reply.send(refused(error.to_string()))),
             (false, Ok(listeners)) => listeners,
         };
-        let thought = |(pool, server, state): (&str, &str, _)| Thought {
+        let thought = |(pool, server, state, address): (&str, &str, _, _)| Thought {
             pool: pool.to_owned(),
             server: server.to_owned(),
             state,
+            address,
         };
         let servers: Vec<_> = self.proxy.server_states().map(thought).collect();
         let (program, heirs) = (self.program.clone(), self.heirs.clone());

@@ -11,13 +11,14 @@
 
 use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use config::{Address, Config, Host};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use proxy::{Listeners, ServerState};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ pub struct Thought {
     pub server: String,
     /// What is thought of it.
     pub state: ServerState,
+    /// Where it is.
+    pub address: Option<SocketAddr>,
 }
 
 /// A process that has taken over.
@@ -126,6 +129,19 @@ pub struct Inheritance {
 }
 
 impl Inheritance {
+    /// The addresses that the names of servers had.
+    pub fn addresses(&self, config: &Config) -> Vec<(Host, IpAddr)> {
+        let named = |thought: &Thought| {
+            let pool = config.pools.iter().find(|pool| pool.name == thought.pool)?;
+            let server = pool.servers.iter().find(|server| server.name == thought.server)?;
+            match &server.address {
+                Address::Named(host, _) => Some((host.clone(), thought.address?.ip())),
+                Address::At(_) => None,
+            }
+        };
+        self.servers.iter().filter_map(named).collect()
+    }
+
     /// Takes it, from standard input.
     ///
     /// # Errors
