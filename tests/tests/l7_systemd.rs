@@ -31,16 +31,16 @@ impl Manager {
 
     /// What was said so far is of no interest.
     fn forget(&self) {
-        self.0.set_nonblocking(true).unwrap();
+        self.0.set_nonblocking(true).expect("a socket");
         while self.0.recv(&mut [0; 512]).is_ok() {}
-        self.0.set_nonblocking(false).unwrap();
+        self.0.set_nonblocking(false).expect("a socket");
     }
 }
 
 /// Ends a control that took over, and waits until it has gone. It waits for whoever does not listen to it.
 fn end(node: &L7, manager: &Manager) {
     let pid = node.status().pid;
-    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).unwrap();
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).expect("it runs");
     manager.hear("STOPPING=1");
     // Whoever has become its parent may leave its entry there.
     let program = std::path::PathBuf::from(format!("/proc/{pid}/exe"));
