@@ -98,20 +98,27 @@ impl Names {
         if *self.nameservers != *nameservers {
             self.nameservers = nameservers.into();
             // What is known stays, until the others have said something.
+            let begin = self.asker();
             for (host, name) in &mut self.known {
                 name.task.abort();
-                name.task =
-                    lookup::begin(host.clone(), self.nameservers.clone(), self.told.clone());
+                name.task = begin(host);
             }
         }
+        let begin = self.asker();
         for &host in wanted {
             if !self.known.contains_key(host) {
-                let task = lookup::begin(host.clone(), self.nameservers.clone(), self.told.clone());
+                let task = begin(host);
                 let (address, gone, problem) = Default::default();
                 let name = Name { address, answered: false, gone, problem, task };
                 self.known.insert(host.clone(), name);
             }
         }
+    }
+
+    /// Begins to ask for a name.
+    fn asker(&self) -> impl Fn(&Host) -> AbortHandle + use<> {
+        let (nameservers, told) = (self.nameservers.clone(), self.told.clone());
+        move |host| lookup::begin(host.clone(), nameservers.clone(), told.clone())
     }
 
     /// The next answer, which [`Self::learn`] is to be told. Never ends; may be dropped.

@@ -14,6 +14,7 @@ mod report;
 mod servers;
 mod site;
 mod tunnel;
+mod verdict;
 mod word;
 
 use std::collections::BTreeSet;
@@ -30,10 +31,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 pub use self::handover::{Heir, Inheritance, Thought};
+pub use self::reload::NAMES;
 pub use self::site::Site;
 pub use self::word::{Word, find, word, words};
-
-pub use self::reload::NAMES;
 
 use self::leave::Leaving;
 use self::reload::Waiting;

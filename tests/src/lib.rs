@@ -43,8 +43,16 @@ impl Kept {
     /// # Panics
     /// One broke already.
     pub fn open(lab: &Lab, count: usize) -> Self {
+        Self::busy(lab, count, PAUSE)
+    }
+
+    /// The same, with this pause between two requests of a connection.
+    ///
+    /// # Panics
+    /// One broke already.
+    pub fn busy(lab: &Lab, count: usize, pause: Duration) -> Self {
         let kept =
-            Self { families: URLS.map(|url| lab.client().requests(count, url, PAUSE)), count };
+            Self { families: URLS.map(|url| lab.client().requests(count, url, pause)), count };
         kept.assert_whole("they were opened");
         kept
     }
@@ -64,6 +72,11 @@ impl Kept {
             });
         }
         self.assert_whole(after);
+    }
+
+    /// Connections that were opened anew, as the other side had asked for.
+    pub fn reopened_so_far(&self) -> usize {
+        self.families.iter().map(Traffic::reopened_so_far).sum()
     }
 
     /// Closes them and tells what became of those of IPv4 and of IPv6.

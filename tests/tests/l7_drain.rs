@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use admin::Effective;
-use lab::{L7, Lab, Traffic};
-use system_tests::{SOON, URLS};
+use lab::{L7, Lab};
+use system_tests::{Kept, SOON, URLS};
 
 /// Busy keep-alive clients of each family.
 const BUSY: usize = 15;
@@ -15,27 +15,8 @@ fn lab() -> Lab {
 }
 
 /// Clients that make one request after the other, on connections that they keep.
-fn busy(lab: &Lab) -> [Traffic; 2] {
-    URLS.map(|url| lab.client().requests(BUSY, url, PAUSE))
-}
-
-/// Each client has had further answers.
-fn go_on(busy: &[Traffic; 2], after: &str) {
-    for traffic in busy {
-        let before = traffic.each_so_far();
-        lab::wait_until(&format!("every client goes on after {after}"), SOON, || {
-            let goes_on = |(now, before)| now >= before + 2;
-            traffic.broken_so_far() > 0
-                || traffic.each_so_far().into_iter().zip(&before).all(goes_on)
-        });
-    }
-}
-
-#[track_caller]
-fn nothing_was_lost(busy: [Traffic; 2]) {
-    for report in busy.map(Traffic::finish) {
-        assert_eq!((report.completed, report.broken), (BUSY, 0), "{:?}", report.failures);
-    }
+fn busy(lab: &Lab) -> Kept {
+    Kept::busy(lab, BUSY, PAUSE)
 }
 
 #[test]
@@ -49,10 +30,9 @@ fn an_l7_node_that_is_stopped_loses_no_request_of_busy_clients() {
     leaving.begin_stop();
     l4.wait_state("l7-1", Effective::Drain, SOON);
     assert!(leaving.wait_stopped(SOON).success());
-    go_on(&clients, "l7-1 has left");
-    let reopened: usize = clients.iter().map(Traffic::reopened_so_far).sum();
-    assert!(reopened > 0, "its clients were told to go");
-    nothing_was_lost(clients);
+    clients.go_on("l7-1 has left");
+    assert!(clients.reopened_so_far() > 0, "its clients were told to go");
+    clients.finish_whole();
     // It has taken back what it did to the host.
     let addresses = leaving.namespace().run("ip", &["-br", "addr", "show", "dev", "lo"]).unwrap();
     assert!(!addresses.contains("198.51.100.1") && !addresses.contains("c633:6401"), "{addresses}");
@@ -126,7 +106,7 @@ fn agents_words_and_operators_words_about_servers_are_obeyed_without_a_lost_requ
         let busy = |node: &L7| node.status().pools[0].servers[0].busy;
         lab.wait_until("nothing is under way", SOON, || lab.l7s().iter().all(|n| busy(n) == 0));
         let before = server.requests();
-        go_on(&clients, "server-1 has gone");
+        clients.go_on("server-1 has gone");
         assert_eq!(server.requests(), before);
     };
     let comes_back = || {
@@ -187,7 +167,7 @@ fn agents_words_and_operators_words_about_servers_are_obeyed_without_a_lost_requ
 
     let (status, said) = lab.l7(1).ctl(&["drain", "nginx/server-9"]);
     assert!(status.code() == Some(1) && said.contains("server-1, server-2"), "{said}");
-    nothing_was_lost(clients);
+    clients.finish_whole();
 }
 
 #[test]
@@ -221,7 +201,7 @@ fn another_release_takes_over_under_load_and_no_connection_is_refused() {
         let old = std::path::PathBuf::from(format!("/proc/{first}"));
         assert!(node.wait_stopped(SOON).success());
         assert!(!old.exists());
-        go_on(&clients, "another release has taken over");
+        clients.go_on("another release has taken over");
         stop.store(true, relaxed);
         let served: usize = new
             .into_iter()
@@ -229,7 +209,7 @@ fn another_release_takes_over_under_load_and_no_connection_is_refused() {
             .sum();
         assert!(served > 10);
     });
-    nothing_was_lost(clients);
+    clients.finish_whole();
     assert_eq!(lab.l4(1).states_of("l7-1"), [Effective::Up; 2]);
     let tunnel = node.status().tunnel.unwrap();
     assert_eq!((tunnel.problems.len(), tunnel.vips.len()), (0, 2));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lab::{L7, Lab, Traffic};
-use system_tests::{SOON, URLS, text};
+use lab::{L7, Lab};
+use system_tests::{Kept, SOON, text};
 
 const BUSY: usize = 10;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -13,24 +13,11 @@ fn reload(node: &L7) {
     assert!(status.success(), "{said}");
 }
 
-/// Each client has asked, and was answered, again.
-fn go_on(busy: &[Traffic; 2], after: &str) {
-    for traffic in busy {
-        let before = traffic.each_so_far();
-        lab::wait_until(&format!("every client goes on after {after}"), SOON, || {
-            let goes_on = |(now, before)| now >= before + 2;
-            traffic.broken_so_far() > 0
-                || traffic.each_so_far().into_iter().zip(&before).all(goes_on)
-        });
-        assert_eq!(traffic.broken_so_far(), 0, "after {after}");
-    }
-}
-
 #[test]
 fn no_request_notices_other_checks_pools_routes_and_listeners() {
     let lab = Lab::new().l4(1).l7(1).servers(2).control().start();
     let node = lab.l7(1);
-    let busy = URLS.map(|url| lab.client().requests(BUSY, url, PAUSE));
+    let busy = Kept::busy(&lab, BUSY, PAUSE);
     let original = std::fs::read_to_string(lab.site_path()).unwrap();
     let settings = |site: String| {
         lab.edit_site(|_| site);
@@ -43,7 +30,7 @@ fn no_request_notices_other_checks_pools_routes_and_listeners() {
         "check.http = { path = \"/healthcheck\" }\ncheck.agent",
         "check.http = { path = \"/healthcheck?2\" }\ncheck.agent",
     ));
-    go_on(&busy, "servers are checked in another way");
+    busy.go_on("servers are checked in another way");
 
     // A pool that was not there gets everything at once.
     let [first, second] = [1, 2].map(|number| lab.backend(number).addresses().both()[0]);
@@ -53,7 +40,7 @@ fn no_request_notices_other_checks_pools_routes_and_listeners() {
     );
     let moved = text::replaced(&original, "pool = \"nginx\"\n", "pool = \"other\"\n") + &other;
     settings(moved.clone());
-    go_on(&busy, "they go to another pool");
+    busy.go_on("they go to another pool");
     lab.wait_until("the other pool has them", SOON, || {
         let status = node.status();
         let other = status.pools.iter().find(|pool| pool.name == "other").expect("it is there");
@@ -69,15 +56,13 @@ fn no_request_notices_other_checks_pools_routes_and_listeners() {
     };
     settings(text::replaced(&moved, "ports = [80, 443]", "ports = [80, 443, 8081]"));
     listeners(8081);
-    go_on(&busy, "there is another listener");
+    busy.go_on("there is another listener");
     let [v4, _] = node.addresses().both();
     let at = |port: u16| format!("http://{v4}:{port}/");
     assert_eq!(lab.client().get(&at(80)).map(|it| it.status).ok(), Some(200));
 
     settings(original);
-    go_on(&busy, "everything is as before");
+    busy.go_on("everything is as before");
     assert!(node.status().frontends[0].listen.iter().all(|at| at.port() != 8081));
-    for report in busy.map(Traffic::finish) {
-        assert_eq!((report.completed, report.broken), (BUSY, 0), "{:?}", report.failures);
-    }
+    busy.finish_whole();
 }

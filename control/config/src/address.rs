@@ -1,6 +1,6 @@
 //! Addresses that nodes, routers and VIPs may have.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use api::Prefix;
 
@@ -29,6 +29,11 @@ pub(crate) fn routable(value: &Value<'_>) -> Option<Prefix> {
         return Some(prefix);
     }
     value.is_not("something that routers forward: it has loopback, link-local, multicast or reserved addresses")
+}
+
+/// Whether somebody can be spoken to there.
+pub(crate) fn is_peer(at: &SocketAddr) -> bool {
+    at.port() != 0 && !at.ip().is_unspecified()
 }
 
 /// An address of a node.

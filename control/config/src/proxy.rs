@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ::proxy::settings::{AccessLog, LogFormat, LogTo};
 
+use crate::address::is_peer;
 use crate::settings::Proxy;
 use crate::value::Value;
 
@@ -29,8 +30,7 @@ fn nameserver(value: &Value<'_>) -> Option<SocketAddr> {
     const EXPECTED: &str = "an address, or ADDRESS:PORT, as \"192.0.2.53\" or \"192.0.2.53:5353\"";
     let text = value.text(EXPECTED)?;
     let plain = || Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, DNS));
-    let good = |at: &SocketAddr| at.port() != 0 && !at.ip().is_unspecified();
-    text.parse().ok().or_else(plain).filter(good).or_else(|| value.is_not(EXPECTED))
+    text.parse().ok().or_else(plain).filter(is_peer).or_else(|| value.is_not(EXPECTED))
 }
 
 /// `{ file = "/var/log/palier/access.log", format = "json", queue = 16384 }`; without a file it goes to

@@ -1,8 +1,10 @@
 //! `servers` of a `[[pool]]`.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
+use crate::address::is_peer;
+use crate::check::tls::is_host_name;
 use crate::pool::MANY;
 use crate::settings::{Address, Family, Host, Server};
 use crate::table::Table;
@@ -10,9 +12,6 @@ use crate::value::Value;
 
 /// Highest weight of a server (HAProxy's).
 const MAX_WEIGHT: u32 = 256;
-/// Longest name of a host, and longest part of it (RFC 1035 section 2.3.4).
-const LONGEST_NAME: usize = 253;
-const LONGEST_LABEL: usize = 63;
 
 /// `servers`: addresses, or tables of them.
 pub(crate) fn all(table: &mut Table<'_>, limit: Option<u32>) -> Vec<Server> {
@@ -80,8 +79,7 @@ fn address(value: &Value<'_>, family: Family) -> Option<Address> {
     const EXPECTED: &str = "ADDRESS:PORT or NAME:PORT, as \"192.0.2.1:80\", \"[2001:db8::1]:80\" or \"app.example.org:80\"";
     let text = value.text(EXPECTED)?;
     if let Ok(at) = text.parse::<SocketAddr>() {
-        let good = at.port() != 0 && !at.ip().is_unspecified();
-        return good.then_some(Address::At(at)).or_else(|| value.is_not(EXPECTED));
+        return is_peer(&at).then_some(Address::At(at)).or_else(|| value.is_not(EXPECTED));
     }
     let named = || {
         let (host, port) = text.rsplit_once(':')?;
@@ -92,19 +90,11 @@ fn address(value: &Value<'_>, family: Family) -> Option<Address> {
     named().or_else(|| value.is_not(EXPECTED))
 }
 
-/// Whether this is the name of a host (RFC 1123 section 2.1); what ends in a number is a misspelt address.
+/// Whether this can be looked up (RFC 1123 section 2.1); what ends in a number is a misspelt address.
 fn is_host(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    let good = |label: &str| {
-        let all = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-        (1..=LONGEST_LABEL).contains(&label.len())
-            && all
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
     let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    name.len() <= LONGEST_NAME
-        && name.parse::<IpAddr>().is_err()
-        && name.split('.').all(good)
+    is_host_name(name)
+        && name.split('.').all(|label| !label.starts_with('-') && !label.ends_with('-'))
         && !name.rsplit('.').next().is_some_and(is_number)
 }

@@ -1,10 +1,13 @@
 //! Requests: each goes to a server of the pool that its route names, and its answer back.
 
+mod answer;
 mod attempt;
-mod body;
 mod edit;
 mod headers;
 mod host;
+mod outgoing;
+mod own;
+mod prepare;
 mod record;
 pub(crate) mod route;
 mod upgrade;
@@ -16,7 +19,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,21 +26,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::sleep;
 
+pub(crate) use self::answer::Answer;
 use self::attempt::Attempt;
-pub(crate) use self::body::{Answer, Outgoing};
 use self::edit::Known;
+pub(crate) use self::outgoing::Outgoing;
+use self::own::Refusal;
 use self::record::{Open, Told, Trace};
 use self::route::Asked;
 use crate::core::{Core, State};
-use crate::pages::Page;
 use crate::pool::Pool;
 use crate::settings::{Action, Frontend, Http, Mode, Route};
-use crate::state::NodeState;
 use crate::stream::{Guarded, Phase, Stage};
 use crate::upstream::{Kept, Origin, Secured, Stream};
-
-/// Tells tier 2 what a node wants to be, at once.
-const PALIER_STATE: header::HeaderName = header::HeaderName::from_static("palier-state");
 
 /// A client, for as long as it is connected.
 pub(crate) struct Client {
@@ -123,11 +122,12 @@ impl Client {
         // Checks are many, and tell nothing: they are no requests.
         let is_check = http.health_uri.as_deref() == Some(request.uri().path());
         let stats = (!is_check).then(|| door.stats.clone());
-        let open = Open::new(stats, told, self.unique_id());
+        let id = self.unique_id();
+        let open = Open::new(stats, told, id.as_deref());
         let answered = match self.decide(&mut request, &state, http) {
             Ok(Decision::Answer(response)) => Ok(*response),
             Ok(Decision::Ask(way)) => {
-                let asking = self.ask(request, way, http, &open.trace);
+                let asking = self.ask(request, way, http, id.as_deref(), &open.trace);
                 match frontend.timeouts.total {
                     None => asking.await,
                     Some(total) => within(total, asking).await,
@@ -150,7 +150,10 @@ impl Client {
     fn state(&self) -> Arc<State> {
         let now = self.core.state();
         let mut known = self.state.borrow_mut();
-        if !Arc::ptr_eq(&now, &known) && now.door(self.listening).is_some() {
+        if Arc::ptr_eq(&now, &known) {
+            return now;
+        }
+        if now.door(self.listening).is_some() {
             *known = now;
         }
         known.clone()
@@ -205,13 +208,12 @@ impl Client {
         request: Request<Incoming>,
         Way { pool, route, host }: Way<'_>,
         http: &Http,
+        unique_id: Option<&str>,
         trace: &Trace,
     ) -> Result<Response<Answer>, Refusal> {
         let client = self.origin.ends.client.ip().to_canonical();
         let trusted = http.trusted_proxies.iter().any(|prefix| prefix.contains(client));
-        let unique_id = self.unique_id();
-        let (scheme, unique_id) = (self.scheme(), unique_id.as_deref());
-        let known = &Known { client, host: &host, scheme, unique_id };
+        let known = &Known { client, host: &host, scheme: self.scheme(), unique_id };
         Attempt { client: self, pool, http, route, known, trace, trusted }.run(request).await
     }
 
@@ -222,54 +224,6 @@ impl Client {
     /// The name of the request that is being served, if requests have names.
     fn unique_id(&self) -> Option<String> {
         Some(format!("{}-{}", self.origin.name.as_ref()?, self.requests.get()))
-    }
-
-    /// Whether requests can be served here.
-    fn health(&self, http: &Http, state: &State) -> Response<Answer> {
-        let mut pools = http.routes.iter().filter_map(|route| match route.action {
-            Action::Pool(place) => state.pools.get(place),
-            Action::Redirect(..) | Action::Answer(..) => None,
-        });
-        let node = self.core.node();
-        let enough = pools.all(|pool| pool.usable() >= pool.settings.quorum as usize);
-        if enough && node == NodeState::Ready {
-            return self.own_answer(StatusCode::OK, "up\n");
-        }
-        let word = match node {
-            NodeState::Ready | NodeState::Disabled => None,
-            NodeState::Drain => Some("drain"),
-            NodeState::Maintenance => Some("maintenance"),
-        };
-        let mut response = self.own_answer(StatusCode::SERVICE_UNAVAILABLE, "down\n");
-        if let Some(word) = word {
-            let word = header::HeaderValue::from_static(word);
-            response.headers_mut().insert(PALIER_STATE, word);
-        }
-        response
-    }
-
-    /// What a client is told instead of a server's answer.
-    fn refusal(&self, why: Refusal, pages: &[Page]) -> Response<Answer> {
-        match pages.iter().find(|page| page.status == why.status) {
-            None => self.own_answer(why.status, why.text),
-            Some(page) => {
-                let mut response = self.own_answer(why.status, page.body.clone());
-                response.headers_mut().insert(header::CONTENT_TYPE, page.content_type.clone());
-                response
-            }
-        }
-    }
-
-    fn own_answer(&self, status: StatusCode, text: impl Into<Bytes>) -> Response<Answer> {
-        let text = text.into();
-        let has_text = !text.is_empty();
-        let mut response = Response::new(Answer::own(text, self.stage.clone()));
-        *response.status_mut() = status;
-        if has_text {
-            let kind = header::HeaderValue::from_static("text/plain");
-            response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        }
-        response
     }
 }
 
@@ -298,27 +252,4 @@ async fn within(
         answer = answer => Ok(answer?.map(|body| body.until(Some(deadline)))),
         () = deadline.as_mut() => Err(Refusal::LATE),
     }
-}
-
-/// Why a request goes nowhere.
-#[derive(Clone, Copy, Debug)]
-struct Refusal {
-    status: StatusCode,
-    text: &'static str,
-}
-
-impl Refusal {
-    const BAD: Self = Self { status: StatusCode::BAD_REQUEST, text: "bad request\n" };
-    const NOWHERE: Self = Self { status: StatusCode::NOT_FOUND, text: "no such site\n" };
-    const METHOD: Self =
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, text: "no such method here\n" };
-    const CODING: Self =
-        Self { status: StatusCode::NOT_IMPLEMENTED, text: "no such transfer coding here\n" };
-    const BUSY: Self =
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, text: "no server is available\n" };
-    const FAILED: Self = Self { status: StatusCode::BAD_GATEWAY, text: "the server failed\n" };
-    const SLOW: Self =
-        Self { status: StatusCode::REQUEST_TIMEOUT, text: "the request takes too long\n" };
-    const LATE: Self =
-        Self { status: StatusCode::GATEWAY_TIMEOUT, text: "the server takes too long\n" };
 }

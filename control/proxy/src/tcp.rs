@@ -26,32 +26,8 @@ pub(crate) async fn serve<S: Stream + 'static>(
     origin: Origin,
     mut stream: S,
 ) {
-    let Some(frontend) = core.state().door(listening).map(|door| door.frontend.clone()) else {
-        return;
-    };
-    let Mode::Tcp(routes) = &frontend.mode else { return };
-    let needs_name = routes.iter().any(|route| !route.hosts.is_empty());
-    let (told, host) = match &origin.tls {
-        Some(secured) => (BytesMut::new(), secured.name().map(str::to_owned)),
-        None if needs_name => {
-            let read = Box::pin(timeout(frontend.timeouts.handshake, hello::read(&mut stream)));
-            match read.await {
-                Ok(Ok(read)) => read,
-                Ok(Err(_)) | Err(_) => return,
-            }
-        }
-        None => Default::default(),
-    };
-    // Pools are places in the settings that routes are of: those of this moment.
-    let state = core.state();
-    let Some(door) = state.door(listening) else { return };
-    let Mode::Tcp(routes) = &door.frontend.mode else { return };
-    let fits = |route: &&TcpRoute| {
-        let is = |pattern: &String| host.as_ref().is_some_and(|host| is_host(pattern, host));
-        route.hosts.is_empty() || route.hosts.iter().any(is)
-    };
-    let Some(route) = routes.iter().find(fits) else { return };
-    let Some(pool) = state.pool(route.pool).cloned() else { return };
+    let chosen = Box::pin(choose(&core, listening, &origin, &mut stream)).await;
+    let Some(Chosen { frontend, pool, told }) = chosen else { return };
     if told.is_empty() {
         return Box::pin(pass(&core, &frontend, &pool, stream, &origin)).await;
     }
@@ -59,6 +35,41 @@ pub(crate) async fn serve<S: Stream + 'static>(
     let (read, write) = tokio::io::split(stream);
     let stream = tokio::io::join(AsyncReadExt::chain(io::Cursor::new(told), read), write);
     Box::pin(pass(&core, &frontend, &pool, stream, &origin)).await;
+}
+
+/// Where a connection goes.
+struct Chosen {
+    frontend: Arc<Frontend>,
+    pool: Arc<Pool>,
+    /// What was read of it to find that out.
+    told: BytesMut,
+}
+
+/// Nothing if no route fits, or nobody says in time where it is to go.
+async fn choose<S: Stream>(
+    core: &Core,
+    listening: SocketAddr,
+    origin: &Origin,
+    stream: &mut S,
+) -> Option<Chosen> {
+    // Pools are places in the settings that routes are of: both are of one moment.
+    let state = core.state();
+    let frontend = state.door(listening)?.frontend.clone();
+    let Mode::Tcp(routes) = &frontend.mode else { return None };
+    let needs_name = routes.iter().any(|route| !route.hosts.is_empty());
+    let (told, host) = match &origin.tls {
+        Some(secured) => (BytesMut::new(), secured.name().map(str::to_owned)),
+        None if needs_name => {
+            timeout(frontend.timeouts.handshake, hello::read(stream)).await.ok()?.ok()?
+        }
+        None => Default::default(),
+    };
+    let fits = |route: &&TcpRoute| {
+        let is = |pattern: &String| host.as_ref().is_some_and(|host| is_host(pattern, host));
+        route.hosts.is_empty() || route.hosts.iter().any(is)
+    };
+    let pool = state.pool(routes.iter().find(fits)?.pool)?.clone();
+    Some(Chosen { frontend, pool, told })
 }
 
 /// Gives it to a server as it is: to another one if the first does not take it.

@@ -10,14 +10,26 @@ use proxy::tls::TicketSecret;
 use proxy::{Availability, NodeState, ServerState};
 
 use super::Site;
-use super::servers::Verdict;
+use super::verdict::Verdict;
 use crate::names::Names;
 
 /// The proxy's settings on this node.
+pub(super) fn settings(site: &Site, names: &Names) -> Settings {
+    let hash_key = site.config.site.hash_key.bytes();
+    Settings {
+        frontends: frontends(site),
+        pools: pools(site, names),
+        hash_key,
+        tickets: Some(TicketSecret::new(hash_key)),
+        access_log: site.config.proxy.access_log.clone(),
+    }
+}
+
+/// Where clients come.
 ///
 /// A frontend listens on the VIPs of its service and, for checks that do not go through the tunnel, on the
 /// node's own addresses: of several frontends with one port the first has those.
-pub(super) fn settings(site: &Site, names: &Names) -> Settings {
+pub(super) fn frontends(site: &Site) -> Vec<Frontend> {
     let config = &site.config;
     let mut taken = std::collections::BTreeSet::new();
     let mut frontends = Vec::new();
@@ -44,11 +56,7 @@ pub(super) fn settings(site: &Site, names: &Names) -> Settings {
             max_connections: frontend.max_connections,
         });
     }
-    let pools = pools(site, names);
-    let hash_key = config.site.hash_key.bytes();
-    let tickets = Some(TicketSecret::new(hash_key));
-    let access_log = config.proxy.access_log.clone();
-    Settings { frontends, pools, hash_key, tickets, access_log }
+    frontends
 }
 
 /// The pools, with the addresses that servers have now.

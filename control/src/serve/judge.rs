@@ -3,7 +3,8 @@
 use config::Pool;
 use health::Admin;
 
-use super::{Serve, frontends, servers, word};
+use super::verdict::Verdict;
+use super::{Serve, frontends, word};
 
 impl Serve {
     /// Has the proxy go to where servers are now, if they are not where they were.
@@ -64,7 +65,7 @@ impl Serve {
             let server = &pool.servers[place.1];
             let state = frontends::server_state(&verdict);
             if self.proxy.set_server(&pool.name, &server.name, state) {
-                let servers::Verdict { state, reason, weight, .. } = &verdict;
+                let Verdict { state, reason, weight, .. } = &verdict;
                 let (pool, server) = (&pool.name, &server.name);
                 tracing::info!(pool, server, ?state, weight, reason, "verdict");
             }
@@ -84,11 +85,7 @@ impl Serve {
         false
     }
 
-    pub(super) fn verdict(
-        &self,
-        place: (usize, usize),
-        states: &admin::States,
-    ) -> servers::Verdict {
+    pub(super) fn verdict(&self, place: (usize, usize), states: &admin::States) -> Verdict {
         let pool = &self.site.config.pools[place.0];
         let operator =
             word::wanted(states, &pool.name, &pool.servers[place.1].name, &self.site.own().name);

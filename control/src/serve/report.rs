@@ -57,7 +57,6 @@ impl Serve {
     }
 
     fn frontends(&self, proxy: &proxy::Status) -> Vec<FrontendStatus> {
-        let settings = frontends::settings(&self.site, &self.names);
         let service = |name: &str| {
             let found = self.site.config.frontends.iter().find(|one| one.name == name);
             found.map_or(String::new(), |one| self.site.config.services[one.service].name.clone())
@@ -85,7 +84,7 @@ impl Serve {
                 name: one.name,
             }
         };
-        settings.frontends.into_iter().map(frontend).collect()
+        frontends::frontends(&self.site).into_iter().map(frontend).collect()
     }
 
     fn pools(&self, proxy: &proxy::Status) -> Vec<PoolStatus> {

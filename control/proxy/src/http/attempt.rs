@@ -1,29 +1,27 @@
 //! A request at servers: one after the other, for as long as nothing of it can have had an effect.
 
-use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode, Uri, Version, header, request};
+use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::body::{Progress, Release};
+use super::answer::Release;
 use super::edit::{self, Known};
+use super::outgoing::Progress;
 use super::record::Trace;
-use super::{Answer, Client, Outgoing, Refusal, headers, route, upgrade};
+use super::{Answer, Client, Outgoing, Refusal, headers, upgrade};
 use crate::affinity;
 use crate::assign::{Asker, Nobody};
 use crate::patience::Patience;
 use crate::pool::{Lease, Pool, Server};
 use crate::settings::{Http, Key, Route, ServerTimeouts};
 use crate::stats::count;
-use crate::upstream::{self, Connection, Kept, Origin};
+use crate::upstream::{self, Connection, Kept};
 
 /// What an attempt needs to know.
 pub(super) struct Attempt<'a> {
@@ -67,7 +65,7 @@ impl Attempt<'_> {
             true => Outgoing::none(progress.clone()),
             false => Outgoing::of(body, limit, progress.clone()),
         });
-        let prepared = self.prepared(request);
+        let prepared = self.prepared(request, asked.is_some());
         async move { self.ask(prepared?, key, own, asked, progress).await }
     }
 
@@ -132,13 +130,13 @@ impl Attempt<'_> {
                     request = back;
                 }
                 Err(Failure::Late) => {
-                    server.counters().failed.fetch_add(1, Relaxed);
+                    count(&server.counters().failed);
                     return Err(Refusal::LATE);
                 }
                 Err(_) if progress.late.get() => return Err(Refusal::SLOW),
                 Err(_) if progress.broken.get() => return Err(Refusal::BAD),
                 Err(Failure::Lost) => {
-                    server.counters().failed.fetch_add(1, Relaxed);
+                    count(&server.counters().failed);
                     return Err(Refusal::FAILED);
                 }
             }
@@ -147,7 +145,7 @@ impl Attempt<'_> {
 
     /// Notes that a server has failed; whether that was the last try.
     fn gives_up(&self, server: &Server, place: usize, tried: &mut Vec<usize>) -> bool {
-        server.counters().failed.fetch_add(1, Relaxed);
+        count(&server.counters().failed);
         tried.push(place);
         let over = tried.len() > self.pool.settings.retries as usize || !self.pool.budget.spend();
         if !over {
@@ -170,45 +168,6 @@ impl Attempt<'_> {
             Key::Cookie(name) => affinity::cookie(text(&header::COOKIE)?, name)?,
         };
         Some(self.client.core.hash(hashed))
-    }
-
-    /// The request as the server gets it.
-    fn prepared<B>(&self, request: Request<B>) -> Result<Request<B>, Refusal> {
-        let (mut head, body) = request.into_parts();
-        self.prepare(&mut head)?;
-        Ok(Request::from_parts(head, body))
-    }
-
-    fn prepare(&self, head: &mut request::Parts) -> Result<(), Refusal> {
-        let protocol =
-            headers::strip(&mut head.headers).filter(|_| head.version == Version::HTTP_11);
-        if let Some(protocol) = protocol {
-            headers::ask_upgrade(&mut head.headers, protocol);
-        }
-        let Origin { ends, tls, .. } = &self.client.origin;
-        headers::forwarded(&mut head.headers, ends.client.ip(), tls.is_some(), self.trusted);
-        head.version = Version::HTTP_11;
-        if !head.headers.contains_key(header::HOST) {
-            // HTTP/1.0 has none; HTTP/1.1 asks for one.
-            let us = SocketAddr::new(ends.local.ip(), ends.local.port()).to_string();
-            let host = header::HeaderValue::try_from(us).map_err(|_| Refusal::BAD)?;
-            head.headers.insert(header::HOST, host);
-        }
-        let path = route::path_and_query(&head.uri);
-        let rewritten =
-            self.route.rewrite.as_ref().and_then(|rewrite| route::rewrite(&path, rewrite));
-        let absolute = head.uri.authority().is_some().then_some(path);
-        if let Some(path) = rewritten.or_else(|| absolute.map(Cow::into_owned)) {
-            head.uri = path.parse::<Uri>().map_err(|_| Refusal::BAD)?;
-        }
-        if let (Some(header), Some(id)) = (&self.http.unique_id, self.known.unique_id) {
-            let value = header::HeaderValue::try_from(id).map_err(|_| Refusal::BAD)?;
-            head.headers.insert(header, value);
-        }
-        for edits in [&self.http.request_headers, &self.route.request_headers] {
-            edit::apply(edits, &mut head.headers, self.known);
-        }
-        Ok(())
     }
 
     fn kept(&self) -> &Rc<Kept> {
@@ -239,12 +198,6 @@ impl Attempt<'_> {
         progress: &Rc<Progress>,
     ) -> impl Future<Output = Result<Response<Answer>, Failure>> {
         let Connection { mut sender, task, used } = connection;
-        let mut request = request;
-        if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
-            // hyper sends a body with GET and HEAD only if it is told how.
-            let chunked = header::HeaderValue::from_static("chunked");
-            request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
-        }
         // A kept connection may be closed by the server just now, without an answer.
         let repeatable = used && is_repeatable(&request);
         let again = repeatable.then(|| Box::new(copy(&request, progress)));

@@ -97,10 +97,10 @@ impl Open {
     pub(super) fn new(
         stats: Option<Arc<OfFrontend>>,
         mut told: Option<Box<Told>>,
-        id: Option<String>,
+        id: Option<&str>,
     ) -> Self {
         if let Some(told) = &mut told {
-            told.id = id;
+            told.id = id.map(str::to_owned);
         }
         Self { started: Instant::now(), stats, told, trace: Trace::default() }
     }

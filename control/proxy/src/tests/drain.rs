@@ -159,7 +159,7 @@ fn a_websocket_that_begins_as_the_node_goes_is_one() {
         super::server::read(&mut lines);
         let granted = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
         std::io::Write::write_all(&mut stream, granted).unwrap();
-        std::thread::sleep(SOON);
+        let _ = std::io::Read::read_to_end(&mut lines, &mut Vec::new());
     });
     let (mut proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
     let mut client = Client::connect(address);
