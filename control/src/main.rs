@@ -1,6 +1,5 @@
 //! Starts the parts that this node has, in order; stops them in reverse.
 
-use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,24 +8,19 @@ use std::sync::{Arc, OnceLock};
 use clap::Parser;
 use clap::error::ErrorKind;
 use config::{Config, SiteFile};
-use control::admin::socket::Call;
-use control::admin::{metrics, socket};
 use control::args::{Args, Role};
+use control::doors::{Doors, Sockets};
 use control::names::Names;
+use control::serve::{Estate, Inheritance};
+use control::signals::Signals;
 use control::site::Site;
 use control::states::Store;
-use control::steer::{self, Ended, Signal, Start};
+use control::steer::{self, Ended, Start};
 use control::{log, notify, serve};
-use tokio::signal::unix::{self as signal, SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 /// Where this program lay when it was started.
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-/// How long tasks that were told to end may take.
-const LET_GO: std::time::Duration = std::time::Duration::from_millis(50);
-/// Requests that wait for the loop.
-const CALLS: usize = 64;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -112,8 +106,10 @@ async fn forward(
     let site = Site::new(file, node).map_err(|error| Failure::new(2, error))?;
     let (store, state_file) = open_store(args, Role::L4);
     let dataplane = args.run_dir.join("dataplane.sock");
-    let doors = Doors::open(args, Role::L4, Some(dataplane.as_path().into())).await?;
-    let (path, calls) = (doors.path, doors.calls);
+    let doors = open_doors(args, Role::L4, &mut Sockets::default())?;
+    let path = doors.path().to_owned();
+    let answered = doors.answer(Some(dataplane.as_path().into()));
+    let (calls, _answering) = answered.map_err(|error| Failure::new(1, error))?;
     started(node, Role::L4, &site.config);
     let start = Start {
         site,
@@ -124,7 +120,8 @@ async fn forward(
         program: PROGRAM.get().cloned().unwrap_or_default(),
         calls,
     };
-    let ended = steer::run(start, signals.heard()).await;
+    let (_, heard) = signals.heard();
+    let ended = steer::run(start, heard).await;
     // It may be gone already.
     let _ = std::fs::remove_file(&path);
     Ok(ended)
@@ -137,20 +134,29 @@ async fn serve(
     node: &str,
     signals: Signals,
 ) -> Result<Ended, Failure> {
+    let failed = |why: String| Failure::new(1, why);
     let site = serve::Site::new(file, node).map_err(|error| Failure::new(2, error))?;
-    let inheritance = inheritance(args)?;
-    let already = inheritance.iter().flat_map(|one| one.addresses(&site.config));
-    let names = Names::start(&site.config, already, serve::NAMES).await;
-    let (proxy, inherited) = listen(&site, &names, inheritance)?;
+    let inheritance = args.take_over.then(Inheritance::take).transpose();
+    let inheritance =
+        inheritance.map_err(|error| failed(format!("nothing to take over: {error}")))?;
+    let (mut estate, predecessor) = match inheritance {
+        Some(Inheritance { estate, predecessor }) => (estate, Some(predecessor)),
+        None => (Estate::default(), None),
+    };
+    // Before anything is done to this host: there may be another process of this node.
+    let doors = open_doors(args, Role::L7, &mut estate.sockets)?;
+    let path = doors.path().to_owned();
+    let names = Names::start(&site.config, estate.addresses(&site.config), serve::NAMES).await;
+    let proxy = serve::listen(&site, &names, &mut estate).map_err(failed)?;
     let (store, state_file) = open_store(args, Role::L7);
-    let doors = Doors::open(args, Role::L7, None).await?;
-    let Doors { path, calls, tasks } = doors;
+    let (calls, answering) = doors.answer(None).map_err(|error| Failure::new(1, error))?;
     let config = site.config.clone();
     let start = serve::Start {
         site,
         proxy,
         names,
-        inherited,
+        estate,
+        doors,
         path: args.site.clone(),
         program: PROGRAM.get().cloned().unwrap_or_default(),
         store,
@@ -159,59 +165,30 @@ async fn serve(
         bpf_dir: args.bpf_dir.clone(),
         calls,
     };
-    let serving = serve::Serve::start(start).map_err(|why| Failure::new(1, why))?;
-    started(node, Role::L7, &config);
-    match serving.run(signals.heard()).await {
+    let serving = serve::Serve::start(start).map_err(failed)?;
+    let alive = started(node, Role::L7, &config);
+    let (told, mut heard) = signals.heard();
+    if let Some(predecessor) = predecessor {
+        predecessor.relieve(told);
+    }
+    match serving.run(&mut heard).await {
         serve::Ended::Stopped => {
+            answering.finish().await;
             // It may be gone already.
             let _ = std::fs::remove_file(&path);
         }
-        serve::Ended::HandedOver(mut handed) => {
-            tasks.iter().for_each(AbortHandle::abort);
-            let _ = std::fs::remove_file(&path);
-            notify::main_process(handed.heir.pid);
-            // What was told to end has ended by then.
-            tokio::time::sleep(LET_GO).await;
-            if let Err(error) = handed.heir.free() {
-                tracing::error!(%error, "the process that has taken over is gone");
-            }
-            handed.finish().await;
+        serve::Ended::HandedOver(handed) => {
+            notify::main_process(handed.heir.pid());
+            alive.abort();
+            answering.finish().await;
+            handed.finish(&mut heard).await.map_err(failed)?;
         }
     }
     Ok(Ended::Stopped)
 }
 
-/// What an older process hands over to this one, if one does.
-fn inheritance(args: &Args) -> Result<Option<serve::Inheritance>, Failure> {
-    let taken = args.take_over.then(serve::Inheritance::take).transpose();
-    taken.map_err(|error| nothing_to_take_over(&error))
-}
-
-/// Listens, by the sockets of an older process if this one is to take over from it; and the servers of which
-/// that has told what it thinks.
-fn listen(
-    site: &serve::Site,
-    names: &Names,
-    inheritance: Option<serve::Inheritance>,
-) -> Result<(proxy::Proxy, BTreeSet<(String, String)>), Failure> {
-    let failed = |why: String| Failure::new(1, why);
-    let Some(mut inheritance) = inheritance else {
-        let proxy = serve::listen(site, names, proxy::Listeners::new()).map_err(failed)?;
-        return Ok((proxy, BTreeSet::new()));
-    };
-    let listeners = std::mem::take(&mut inheritance.listeners);
-    let proxy = serve::listen(site, names, listeners).map_err(failed)?;
-    let mut servers = BTreeSet::new();
-    for thought in std::mem::take(&mut inheritance.servers) {
-        proxy.set_server(&thought.pool, &thought.server, thought.state);
-        servers.insert((thought.pool, thought.server));
-    }
-    inheritance.serve().map_err(|error| nothing_to_take_over(&error))?;
-    Ok((proxy, servers))
-}
-
-fn nothing_to_take_over(error: &std::io::Error) -> Failure {
-    Failure::new(1, format!("nothing to take over: {error}"))
+fn open_doors(args: &Args, role: Role, inherited: &mut Sockets) -> Result<Doors, Failure> {
+    Doors::open(args, role, inherited).map_err(|error| Failure::new(1, error))
 }
 
 /// Node states of before.
@@ -224,68 +201,11 @@ fn open_store(args: &Args, role: Role) -> (Arc<Store>, PathBuf) {
     (Arc::new(store), state_file)
 }
 
-fn started(node: &str, role: Role, config: &Config) {
+/// Says that the service is there, and from now on that it lives.
+fn started(node: &str, role: Role, config: &Config) -> AbortHandle {
     tracing::info!(node, role = role.name(), site = config.site.name, "started");
     notify::ready();
-    tokio::spawn(notify::alive());
-}
-
-/// The admin socket, and where metrics are told.
-struct Doors {
-    path: PathBuf,
-    calls: mpsc::Receiver<Call>,
-    tasks: [AbortHandle; 2],
-}
-
-impl Doors {
-    async fn open(args: &Args, role: Role, dataplane: Option<Arc<Path>>) -> Result<Self, Failure> {
-        let path = args.run_dir.join(format!("control-{}.sock", role.name()));
-        let listener =
-            socket::bind(&path, args.group.as_deref()).map_err(|error| Failure::new(1, error))?;
-        let scrapers = tokio::net::TcpListener::bind(args.metrics)
-            .await
-            .map_err(|error| Failure::new(1, format!("metrics on {}: {error}", args.metrics)))?;
-        let (requests, calls) = mpsc::channel(CALLS);
-        let admin = socket::serve(listener, requests.clone(), dataplane.clone());
-        let metrics = metrics::serve(scrapers, requests, dataplane);
-        let tasks = [tokio::spawn(admin).abort_handle(), tokio::spawn(metrics).abort_handle()];
-        Ok(Self { path, calls, tasks })
-    }
-}
-
-/// Signals, noted from the moment on in which this is made.
-struct Signals {
-    hangups: signal::Signal,
-    terms: signal::Signal,
-    interrupts: signal::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            hangups: signal(SignalKind::hangup())?,
-            terms: signal(SignalKind::terminate())?,
-            interrupts: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// What they mean, for a loop.
-    fn heard(mut self) -> mpsc::Receiver<Signal> {
-        let (signals, heard) = mpsc::channel(4);
-        tokio::spawn(async move {
-            loop {
-                let signal = tokio::select! {
-                    Some(()) = self.hangups.recv() => Signal::Reload,
-                    Some(()) = self.terms.recv() => Signal::Stop,
-                    Some(()) = self.interrupts.recv() => Signal::Stop,
-                };
-                if signals.send(signal).await.is_err() {
-                    return;
-                }
-            }
-        });
-        heard
-    }
+    tokio::spawn(notify::alive()).abort_handle()
 }
 
 /// Becomes the program that lies in this one's place now, with the same arguments.

@@ -1,7 +1,8 @@
 //! This node among the site's others: what it tells them, and what it makes of what they tell.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -35,6 +36,9 @@ pub enum PeersError {
     /// Its port.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There are too few descriptors.
+    #[error("the port for other nodes: {0}")]
+    Copies(io::Error),
 }
 
 /// What others are told, and who takes in what they say.
@@ -80,6 +84,8 @@ impl Node for Voice {
 pub struct Peers {
     voice: Arc<Voice>,
     identity: Arc<Identity>,
+    /// Copies of those that it listens at.
+    sockets: BTreeMap<SocketAddr, TcpListener>,
     directory: watch::Sender<Arc<Directory>>,
     /// Asks them.
     pub gossip: Arc<Gossip<Voice>>,
@@ -97,7 +103,7 @@ impl Drop for Peers {
 
 impl Peers {
     /// Listens and asks from now on; nothing if the file has no `peer_port`. `learned` is told when
-    /// node states came from another node.
+    /// node states came from another node; listeners of an older process are taken out of `inherited`.
     ///
     /// # Errors
     /// The certificate or the port cannot be used.
@@ -105,6 +111,7 @@ impl Peers {
         own: Member<'_>,
         store: Arc<Store>,
         learned: mpsc::UnboundedSender<()>,
+        inherited: &mut BTreeMap<SocketAddr, TcpListener>,
     ) -> Result<Option<Self>, PeersError> {
         let (Some(peering), Some(directory)) =
             (&own.config.site.peering, Directory::of(own.config, own.name, own.role))
@@ -115,7 +122,8 @@ impl Peers {
         let port = own.role.peer_port(peering);
         let addresses: Vec<_> =
             own.addresses.iter().map(|&address| SocketAddr::new(address, port)).collect();
-        let listener = Listener::bind(&addresses)?;
+        let listener = Listener::inherit(&addresses, inherited)?;
+        let sockets = listener.sockets().map_err(PeersError::Copies)?;
         let voice = Arc::new(Voice { store, said: Mutex::default(), learned });
         let counters = Arc::new(Counters::default());
         let (directory, seen) = watch::channel(Arc::new(directory));
@@ -135,7 +143,25 @@ impl Peers {
         }
         let heard = gossip.heard();
         let lasting = BTreeMap::new();
-        Ok(Some(Self { voice, identity, directory, gossip, heard, lasting, counters, tasks }))
+        Ok(Some(Self {
+            voice,
+            identity,
+            sockets,
+            directory,
+            gossip,
+            heard,
+            lasting,
+            counters,
+            tasks,
+        }))
+    }
+
+    /// Copies of the sockets at which others call, for another process.
+    ///
+    /// # Errors
+    /// There are too few descriptors.
+    pub fn sockets(&self) -> io::Result<BTreeMap<SocketAddr, TcpListener>> {
+        self.sockets.iter().map(|(&address, one)| Ok((address, one.try_clone()?))).collect()
     }
 
     /// Another site file is in force.

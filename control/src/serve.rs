@@ -14,6 +14,7 @@ mod report;
 mod servers;
 mod site;
 mod tunnel;
+mod upgrade;
 mod verdict;
 mod word;
 
@@ -26,12 +27,13 @@ use std::time::Duration;
 use admin::Refusal;
 use config::{Config, Host};
 use health::monitor::{Changes, ProbeId};
-use proxy::{Listeners, Proxy};
+use proxy::Proxy;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-pub use self::handover::{Heir, Inheritance, Thought};
+pub use self::handover::{Estate, Heir, Inheritance, Predecessor, Thought};
 pub use self::reload::NAMES;
+pub use self::servers::Finding;
 pub use self::site::Site;
 pub use self::word::{Word, find, word, words};
 
@@ -41,10 +43,11 @@ use self::servers::Servers;
 use self::tunnel::Tunnel;
 use crate::admin::socket::Call;
 use crate::clock::boot;
+use crate::doors::{Doors, Sockets};
 use crate::names::{Answer, Names};
 use crate::peers::Peers;
+use crate::signals::Signal;
 use crate::states::Store;
-use crate::steer::Signal;
 use crate::watch::Watch;
 
 /// How often a state file that could not be written is tried again.
@@ -59,8 +62,10 @@ pub struct Start {
     pub proxy: Proxy,
     /// The names of its servers.
     pub names: Names,
-    /// Servers of which an older process has told what it thinks: pool and name.
-    pub inherited: BTreeSet<(String, String)>,
+    /// What is left of what an older process has handed over.
+    pub estate: Estate,
+    /// Where it answers.
+    pub doors: Doors,
     /// The site file's path.
     pub path: PathBuf,
     /// Where this program lies: another release may come to lie there.
@@ -89,6 +94,9 @@ pub struct Serve {
     servers: Servers,
     changes: Changes,
     tunnel: Tunnel,
+    doors: Doors,
+    /// Of an older process: those that nobody has needed yet.
+    sockets: Sockets,
     calls: mpsc::Receiver<Call>,
     peers: Option<Peers>,
     /// Why there are none, though the file has a `peer_port`.
@@ -110,8 +118,8 @@ pub struct Serve {
     /// Told what became of the process that is to take over.
     heirs: mpsc::UnboundedSender<Option<Heir>>,
     raised: mpsc::UnboundedReceiver<Option<Heir>>,
-    /// One is being raised.
-    raising: bool,
+    /// While one is being raised: what this process was told to do since.
+    raising: Option<Vec<Signal>>,
 }
 
 /// Why serving has ended.
@@ -133,9 +141,19 @@ pub struct Handed {
 }
 
 impl Handed {
-    /// Lets go what is left, and waits for its end.
-    pub async fn finish(mut self) {
-        leave::empty(&mut self.proxy, self.limit).await;
+    /// Accepts nobody any more, and waits for the end of what is left, unless told twice to stop.
+    ///
+    /// # Errors
+    /// The other process has died meanwhile: whoever has started this one is to start it again.
+    pub async fn finish(self, signals: &mut mpsc::Receiver<Signal>) -> Result<(), String> {
+        let Self { mut heir, mut proxy, limit } = self;
+        tokio::select! {
+            () = leave::empty(&mut proxy, limit) => Ok(()),
+            () = leave::told_twice(signals) => Ok(()),
+            how = leave::death(&mut heir) => {
+                Err(format!("process {}, which has taken over, has died: {how}", heir.pid()))
+            }
+        }
     }
 }
 
@@ -143,9 +161,15 @@ impl Handed {
 ///
 /// # Errors
 /// An address cannot be listened on, or a certificate cannot be used.
-pub fn listen(site: &Site, names: &Names, inherited: Listeners) -> Result<Proxy, String> {
+pub fn listen(site: &Site, names: &Names, estate: &mut Estate) -> Result<Proxy, String> {
     let settings = frontends::settings(site, names);
-    Proxy::start_with(workers(site), &settings, inherited).map_err(|error| error.to_string())
+    let inherited = std::mem::take(&mut estate.listeners);
+    let proxy = Proxy::start_with(workers(site), &settings, inherited)
+        .map_err(|error| error.to_string())?;
+    for thought in &estate.servers {
+        proxy.set_server(&thought.pool, &thought.server, thought.state);
+    }
+    Ok(proxy)
 }
 
 /// What control counts itself.
@@ -174,10 +198,12 @@ impl Serve {
     /// # Errors
     /// What an earlier process did to this host cannot be read.
     pub fn start(start: Start) -> Result<Self, String> {
-        let Start { site, proxy, names, inherited, path, program, store, state_file, .. } = start;
+        let Start { site, proxy, names, estate, doors, path, program, store, state_file, .. } =
+            start;
         let Start { state_dir, bpf_dir, calls, .. } = start;
+        let Estate { sockets, servers: thoughts, findings, .. } = estate;
         let (heirs, raised) = mpsc::unbounded_channel();
-        let (servers, changes) = Servers::start();
+        let (servers, changes) = Servers::start(findings);
         let (learned, learning) = mpsc::unbounded_channel();
         let mut serve = Self {
             started: boot(),
@@ -186,6 +212,8 @@ impl Serve {
             servers,
             changes,
             tunnel: Tunnel::start(&site.own().name, &state_dir, &bpf_dir)?,
+            doors,
+            sockets,
             calls,
             peers: None,
             mute: None,
@@ -197,11 +225,11 @@ impl Serve {
             leaving: None,
             counters: Tally::default(),
             started_with: site.config.clone(),
-            assumed: inherited,
+            assumed: thoughts.into_iter().map(|one| (one.pool, one.server)).collect(),
             program,
             heirs,
             raised,
-            raising: false,
+            raising: None,
             site,
             path,
             store,
@@ -215,7 +243,7 @@ impl Serve {
     }
 
     /// Serves until told to stop.
-    pub async fn run(mut self, mut signals: mpsc::Receiver<Signal>) -> Ended {
+    pub async fn run(mut self, signals: &mut mpsc::Receiver<Signal>) -> Ended {
         self.watch = self.watch();
         let mut tick = Instant::now() + TURN;
         loop {
@@ -239,21 +267,18 @@ impl Serve {
                     self.tell_own();
                 }
                 Event::Call(call) => self.call(call),
-                // What comes of it is told in log and status.
-                Event::Signal(Signal::Reload) | Event::File => self.reload(None),
-                // Who says it twice does not want to wait.
-                Event::Signal(Signal::Stop) if self.leaving.is_some() => break,
-                Event::Signal(Signal::Stop) => self.begin_to_leave(),
+                Event::File if !self.obey(Signal::Reload) => break,
+                Event::Signal(signal) if !self.obey(signal) => break,
+                Event::File | Event::Signal(_) => {}
                 Event::Named(host, answer) => {
                     if self.names.learn(host, answer) {
                         self.move_servers();
                     }
                     self.go_on_with_reload();
                 }
-                Event::Raised(None) => self.raising = false,
-                // Who was told to stop meanwhile stops.
-                Event::Raised(Some(heir)) if self.leaving.is_none() => return self.hand_over(heir),
-                Event::Raised(Some(_)) => {}
+                Event::Raised(Some(heir)) => return self.hand_over(heir),
+                Event::Raised(None) if !self.resume() => break,
+                Event::Raised(None) => {}
                 Event::Learned => self.heard(),
                 Event::Timer => self.go_on_with_reload(),
             }
@@ -268,6 +293,23 @@ impl Serve {
         }
         self.leave().await;
         Ended::Stopped
+    }
+
+    /// Does what a signal says; whether it is to go on. While another process is about to take over that one
+    /// is to do it.
+    fn obey(&mut self, signal: Signal) -> bool {
+        if let Some(meanwhile) = &mut self.raising {
+            meanwhile.push(signal);
+            return true;
+        }
+        match signal {
+            // What comes of it is told in log and status.
+            Signal::Reload => self.reload(None),
+            // Who says it twice does not want to wait.
+            Signal::Stop if self.leaving.is_some() => return false,
+            Signal::Stop => self.begin_to_leave(),
+        }
+        true
     }
 
     /// Other nodes brought node states.

@@ -48,6 +48,7 @@ use crate::hooks::Hooks;
 use crate::neighbors::Links;
 use crate::peers::Peers;
 use crate::plan::Plan;
+use crate::signals::Signal;
 use crate::site::Site;
 use crate::states::Store;
 use crate::watch::Watch;
@@ -69,15 +70,6 @@ pub struct Start {
     pub program: PathBuf,
     /// Requests of the admin socket.
     pub calls: mpsc::Receiver<Call>,
-}
-
-/// What else can happen: signals.
-#[derive(Debug)]
-pub enum Signal {
-    /// SIGHUP.
-    Reload,
-    /// SIGTERM, SIGINT.
-    Stop,
 }
 
 /// The loop's state.

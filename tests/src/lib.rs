@@ -2,6 +2,7 @@
 
 mod kernel;
 mod outside;
+pub mod release;
 pub mod routes;
 pub mod scrape;
 mod steady;

@@ -32,20 +32,30 @@ fn no_request_notices_other_checks_pools_routes_and_listeners() {
     ));
     busy.go_on("servers are checked in another way");
 
-    // A pool that was not there gets everything at once.
+    // A pool that was not there gets everything at once, and so do servers that all were not there: before
+    // their checks, which take a second, have said anything.
     let [first, second] = [1, 2].map(|number| lab.backend(number).addresses().both()[0]);
-    let other = format!(
-        "\n[[pool]]\nname = \"other\"\nservers = [\"{first}:8080\", \"{second}:8080\"]\n\
-         check.http = {{ path = \"/healthcheck\" }}\ncheck.interval = \"500ms\"\n"
-    );
-    let moved = text::replaced(&original, "pool = \"nginx\"\n", "pool = \"other\"\n") + &other;
-    settings(moved.clone());
-    busy.go_on("they go to another pool");
-    lab.wait_until("the other pool has them", SOON, || {
-        let status = node.status();
-        let other = status.pools.iter().find(|pool| pool.name == "other").expect("it is there");
-        other.usable == 2 && other.servers.iter().all(|server| server.counters["requests"] > 10)
-    });
+    let moved = |names: [&str; 2]| {
+        let pool = format!(
+            "\n[[pool]]\nname = \"other\"\nservers = [\
+             {{ name = \"{}\", address = \"{first}:8080\" }}, \
+             {{ name = \"{}\", address = \"{second}:8080\" }}]\n\
+             check.http = {{ path = \"/slow?seconds=1\" }}\n\
+             check.interval = \"5s\"\ncheck.timeout = \"5s\"\n",
+            names[0], names[1]
+        );
+        text::replaced(&original, "pool = \"nginx\"\n", "pool = \"other\"\n") + &pool
+    };
+    for names in [["a", "b"], ["c", "d"]] {
+        settings(moved(names));
+        busy.go_on("they go to other servers");
+        lab.wait_until("the other servers have them", SOON, || {
+            let status = node.status();
+            let other = status.pools.iter().find(|pool| pool.name == "other").expect("it is there");
+            assert!(other.servers.iter().map(|server| &server.name).eq(names));
+            other.usable == 2 && other.servers.iter().all(|server| server.counters["requests"] > 10)
+        });
+    }
 
     // A listener comes and goes; those that stay are not touched.
     let listeners = |wanted: u16| {
@@ -54,7 +64,7 @@ fn no_request_notices_other_checks_pools_routes_and_listeners() {
             status.frontends[0].listen.iter().any(|at| at.port() == wanted)
         });
     };
-    settings(text::replaced(&moved, "ports = [80, 443]", "ports = [80, 443, 8081]"));
+    settings(text::replaced(&moved(["c", "d"]), "ports = [80, 443]", "ports = [80, 443, 8081]"));
     listeners(8081);
     busy.go_on("there is another listener");
     let [v4, _] = node.addresses().both();

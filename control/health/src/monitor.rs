@@ -104,8 +104,17 @@ impl Monitor {
     /// A probe that differs from one that is gone only in its timing or source takes over what was
     /// thought of the target.
     pub fn set(&self, probes: Vec<Probe>) -> Vec<ProbeId> {
+        self.set_knowing(probes, |_| None)
+    }
+
+    /// The same, if somebody else has known what to think of the target of a new probe.
+    pub fn set_knowing(
+        &self,
+        probes: Vec<Probe>,
+        known: impl Fn(&Probe) -> Option<Standing>,
+    ) -> Vec<ProbeId> {
         self.context.forget();
-        let ids = self.shared.roster.lock().set(probes, Instant::now(), boottime());
+        let ids = self.shared.roster.lock().set(probes, known, Instant::now(), boottime());
         self.shared.wake.notify_one();
         ids
     }

@@ -128,10 +128,11 @@ impl Roster {
 
     /// Makes these all the probes there are, and gives the number of each. Known ones go on as they
     /// are. One whose check counts or paces otherwise now, or whose packets come from elsewhere, is
-    /// new, but starts from what was thought of the same target.
+    /// new, but starts from what was thought of the same target, here or by whoever has `known` it.
     pub(crate) fn set(
         &mut self,
         probes: Vec<Probe>,
+        known: impl Fn(&Probe) -> Option<Standing>,
         now: Instant,
         boottime: Duration,
     ) -> Vec<ProbeId> {
@@ -156,8 +157,9 @@ impl Roster {
                     return *id;
                 }
                 let timing = probe.check.counting();
-                let machine = match predecessors.standing(&probe) {
-                    Some(standing) => Machine::resume(timing, standing.clone()),
+                let standing = predecessors.standing(&probe).cloned().or_else(|| known(&probe));
+                let machine = match standing {
+                    Some(standing) => Machine::resume(timing, standing),
                     None => Machine::new(timing, boottime),
                 };
                 let id = self.insert(probe, machine);

@@ -107,7 +107,7 @@ pub enum State {
 }
 
 /// What is thought of a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Nothing yet before the first verdict.
     pub state: Option<State>,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{RwLock, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::dataplane::{self, Client};
@@ -59,11 +60,11 @@ pub enum BindError {
     System(PathBuf, io::Error),
 }
 
-/// Binds the socket. One that a killed process has left is replaced.
+/// Binds the socket, which does not block. One that a killed process has left is replaced.
 ///
 /// # Errors
 /// Another process answers there, the group is unknown, or the system refuses.
-pub fn bind(path: &Path, group: Option<&str>) -> Result<UnixListener, BindError> {
+pub fn bind(path: &Path, group: Option<&str>) -> Result<net::UnixListener, BindError> {
     let system = |error| BindError::System(path.into(), error);
     let gid = match group {
         None => None,
@@ -74,21 +75,20 @@ pub fn bind(path: &Path, group: Option<&str>) -> Result<UnixListener, BindError>
         },
     };
     match fs::symlink_metadata(path) {
-        Ok(old) if old.file_type().is_socket() => {
-            match std::os::unix::net::UnixStream::connect(path) {
-                Ok(_) => return Err(BindError::Taken(path.into())),
-                Err(_) => fs::remove_file(path).map_err(system)?,
-            }
-        }
+        Ok(old) if old.file_type().is_socket() => match net::UnixStream::connect(path) {
+            Ok(_) => return Err(BindError::Taken(path.into())),
+            Err(_) => fs::remove_file(path).map_err(system)?,
+        },
         Ok(_) => return Err(system(ErrorKind::AlreadyExists.into())),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(system(error)),
     }
     // Nobody comes in before the mode is right: the socket is bound under a mask of 0117.
     let before = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o117));
-    let listener = UnixListener::bind(path);
+    let listener = net::UnixListener::bind(path);
     nix::sys::stat::umask(before);
     let listener = listener.map_err(system)?;
+    listener.set_nonblocking(true).map_err(system)?;
     if let Some(gid) = gid {
         chown(path, None, Some(gid)).map_err(system)?;
     }
@@ -96,11 +96,23 @@ pub fn bind(path: &Path, group: Option<&str>) -> Result<UnixListener, BindError>
     Ok(listener)
 }
 
+/// The answers that callers wait for: each holds a read lock until it is written.
+#[derive(Clone, Debug, Default)]
+pub struct Owed(Arc<RwLock<()>>);
+
+impl Owed {
+    /// Waits until nobody waits for an answer any more.
+    pub async fn paid(&self) {
+        let _ = self.0.write().await;
+    }
+}
+
 /// Answers callers until the process ends. Questions for the dataplane are passed on, if there is one.
 pub async fn serve(
     listener: UnixListener,
     calls: mpsc::Sender<Call>,
     dataplane: Option<Arc<Path>>,
+    owed: Owed,
 ) {
     let room = Arc::new(Semaphore::new(CALLERS));
     let silent = Arc::new(Silent::default());
@@ -114,10 +126,11 @@ pub async fn serve(
                     }
                 };
                 let (calls, dataplane) = (calls.clone(), dataplane.clone());
-                let silent = silent.clone();
+                let (silent, owed) = (silent.clone(), owed.clone());
                 tokio::spawn(async move {
                     let dataplane = dataplane.as_deref();
-                    if let Err(error) = converse(stream, &calls, dataplane, &silent).await {
+                    let conversation = converse(stream, &calls, dataplane, &silent, &owed);
+                    if let Err(error) = conversation.await {
                         tracing::debug!(%error, "caller lost");
                     }
                     drop(permit);
@@ -173,6 +186,7 @@ async fn converse(
     calls: &mpsc::Sender<Call>,
     dataplane: Option<&Path>,
     silent: &Silent,
+    owed: &Owed,
 ) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
     let (read, mut write) = stream.into_split();
@@ -188,6 +202,7 @@ async fn converse(
         if line.is_empty() {
             return Ok(());
         }
+        let _owed = owed.0.read().await;
         let whole = line.ends_with(b"\n") || (line.len() as u64) < LINE;
         let reply = if whole {
             answer(&line, uid, calls, dataplane).await

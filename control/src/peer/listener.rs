@@ -1,7 +1,9 @@
 //! Where peers call.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error as ThisError;
@@ -21,6 +23,9 @@ pub struct Error {
     pub source: io::Error,
 }
 
+/// Sockets by their addresses.
+type Sockets = BTreeMap<SocketAddr, std::net::TcpListener>;
+
 /// The node's own addresses, listened at.
 #[derive(Debug)]
 pub struct Listener {
@@ -36,8 +41,30 @@ impl Listener {
     /// # Errors
     /// Another process listens there, or the kernel has no such family.
     pub fn bind(addresses: &[SocketAddr]) -> Result<Self, Error> {
-        let bind = |&address| bind(address).map_err(|source| Error { address, source });
-        Ok(Self { sockets: addresses.iter().map(bind).collect::<Result<_, _>>()? })
+        Self::inherit(addresses, &mut BTreeMap::new())
+    }
+
+    /// The same, by the sockets of another process where there are any, which are taken out of the map.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub fn inherit(addresses: &[SocketAddr], inherited: &mut Sockets) -> Result<Self, Error> {
+        let mut socket = |&address| {
+            let found = inherited.remove(&address).map(TcpListener::from_std);
+            found.unwrap_or_else(|| bind(address)).map_err(|source| Error { address, source })
+        };
+        Ok(Self { sockets: addresses.iter().map(&mut socket).collect::<Result<_, _>>()? })
+    }
+
+    /// Copies of the sockets.
+    ///
+    /// # Errors
+    /// There are too few descriptors.
+    pub fn sockets(&self) -> io::Result<Sockets> {
+        let copy = |socket: &TcpListener| {
+            Ok((socket.local_addr()?, socket.as_fd().try_clone_to_owned()?.into()))
+        };
+        self.sockets.iter().map(copy).collect()
     }
 
     /// Where it listens.

@@ -4,18 +4,28 @@ use admin::{Change, Failed, PeerStatus, Reply, Request};
 use health::Admin;
 use tokio::sync::oneshot;
 
-use super::handover::Thought;
+use super::Serve;
+use super::upgrade::UPGRADING;
 use super::word::{self, Word};
-use super::{Ended, Handed, Heir, Serve};
 use crate::admin::socket::Call;
 use crate::clock::unix_ms;
+use crate::doors::Sockets;
 use crate::peers::Peers;
 
 impl Serve {
     pub(super) fn call(&mut self, call: Call) {
         let Call { request, uid, reply, .. } = call;
         let answer = match request {
-            Request::Status { .. } => Reply::L7(Box::new(self.status())),
+            Request::Status { .. } => return self.tell_status(reply),
+            // The other process would not hear of it.
+            Request::SetState { .. }
+            | Request::SetServer { .. }
+            | Request::SetWeight { .. }
+            | Request::Reload { .. }
+                if self.raising.is_some() =>
+            {
+                refused(UPGRADING.into())
+            }
             Request::SetState { node, state } => {
                 return self.set_state(&node, state, uid, reply);
             }
@@ -39,6 +49,18 @@ impl Serve {
         };
         // A caller that is gone needs no answer.
         let _ = reply.send(answer);
+    }
+
+    /// Answers with a status, once the tunnel's thread has told of itself.
+    fn tell_status(&self, reply: oneshot::Sender<Reply>) {
+        let (mut status, tunnel) = (self.status(), self.tunnel.status());
+        tokio::spawn(async move {
+            status.tunnel = tunnel.await;
+            let problems = status.tunnel.iter().flat_map(|tunnel| tunnel.problems.iter().cloned());
+            status.alarms = problems.chain(status.alarms).collect();
+            // A caller that is gone needs no answer.
+            let _ = reply.send(Reply::L7(Box::new(status)));
+        });
     }
 
     fn set_state(&mut self, node: &str, state: Admin, uid: u32, reply: oneshot::Sender<Reply>) {
@@ -97,49 +119,6 @@ impl Serve {
         });
     }
 
-    /// Has another release take over: it is started, gets the listening sockets, and serves.
-    fn raise(&mut self, uid: u32, reply: oneshot::Sender<Reply>) {
-        let listeners = match (self.leaving.is_some() || self.raising, self.proxy.listeners()) {
-            (true, _) => {
-                return drop(reply.send(refused("control is being stopped or upgraded".into())));
-            }
-            (false, Err(error)) => return drop(reply.send(refused(error.to_string()))),
-            (false, Ok(listeners)) => listeners,
-        };
-        let thought = |(pool, server, state, address): (&str, &str, _, _)| Thought {
-            pool: pool.to_owned(),
-            server: server.to_owned(),
-            state,
-            address,
-        };
-        let servers: Vec<_> = self.proxy.server_states().map(thought).collect();
-        let (program, heirs) = (self.program.clone(), self.heirs.clone());
-        self.raising = true;
-        tracing::info!(uid, "upgrade");
-        tokio::task::spawn_blocking(move || {
-            let raised = Heir::raise(&program, &listeners, servers);
-            let (answer, heir) = match raised {
-                Ok(heir) => {
-                    let note = format!("process {} of {} serves now", heir.pid, program.display());
-                    (Reply::Done(Change { notes: vec![note], failed: Vec::new() }), Some(heir))
-                }
-                Err(error) => (refused(format!("{}: {error}", program.display())), None),
-            };
-            // A caller that is gone needs no answer; the loop ends only with the process.
-            let _ = reply.send(answer);
-            let _ = heirs.send(heir);
-        });
-    }
-
-    /// Everything but the connections that there are is another process's now.
-    pub(super) fn hand_over(self, heir: Heir) -> Ended {
-        if let Err(error) = self.store.flush() {
-            tracing::error!(%error, "node states are lost with this process");
-        }
-        let limit = self.limit();
-        Ended::HandedOver(Box::new(Handed { heir, proxy: self.proxy, limit }))
-    }
-
     /// Speaks with the L4 nodes of the site file, under the certificate that is there now. Without one it
     /// goes on alone, which is an alarm; says what an operator should know.
     pub(super) fn meet_peers(&mut self) -> Option<String> {
@@ -150,10 +129,13 @@ impl Serve {
             }
             None => {
                 let learned = self.learned.clone();
-                match Peers::start(self.site.member(), self.store.clone(), learned) {
+                let inherited = &mut self.sockets.others;
+                match Peers::start(self.site.member(), self.store.clone(), learned, inherited) {
                     Ok(peers) => {
                         self.peers = peers;
                         self.mute = None;
+                        // Those of another port.
+                        self.sockets = Sockets::default();
                         None
                     }
                     Err(why) => {
@@ -184,6 +166,6 @@ impl Serve {
     }
 }
 
-fn refused(reason: String) -> Reply {
+pub(super) fn refused(reason: String) -> Reply {
     Reply::Refused { reasons: vec![reason] }
 }

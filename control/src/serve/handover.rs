@@ -1,43 +1,64 @@
 //! Another release takes over: a new process gets the listening sockets (SCM_RIGHTS), the same descriptors in the
-//! same order, and what is thought of the servers. It serves by them, and says so; only then this one accepts
-//! nobody any more, lets its admin socket go, and ends when its last connection has.
+//! same order, and what is known of the servers. Once everything of it runs it says so, and only then this one
+//! accepts nobody any more, and ends when its last connection has; until then nothing was let go, and this one
+//! goes on if the other does not come so far.
 //!
 //! ```text
-//!   old -> new   a line of JSON: what follows, and what is thought of servers
+//!   old -> new   a line of JSON: what follows, and what is known
 //!   old -> new   the descriptors, some at a time
-//!   new -> old   "ready\n": it accepts connections
-//!   old -> new   "yours\n": the admin socket, metrics and the port for peers are free
+//!   new -> old   "ready\n": it serves, on all of them
+//!   old -> new   what it was told to do meanwhile: "reload\n", "leave\n"
 //! ```
 
+mod descriptors;
+mod inherit;
+
 use std::ffi::OsString;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use config::{Address, Config, Host};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use proxy::{Listeners, ServerState};
 use serde::{Deserialize, Serialize};
 
-/// How long the new process may take until it serves, and the old one until it lets go.
+pub use self::inherit::{Inheritance, Predecessor};
+use super::servers::Finding;
+use crate::doors::Sockets;
+use crate::signals::Signal;
+
+/// How long the new process may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Descriptors in one message (SCM_MAX_FD is 253).
-const BATCH: usize = 64;
 /// The flag that tells the new process.
 const FLAG: &str = "--take-over";
 const READY: &[u8] = b"ready\n";
-const YOURS: &[u8] = b"yours\n";
 
-/// What is handed over beside descriptors.
+/// What is handed over.
+#[derive(Debug, Default)]
+pub struct Estate {
+    /// The proxy's listeners.
+    pub listeners: Listeners,
+    /// The sockets that control answers at.
+    pub sockets: Sockets,
+    /// What is thought of servers.
+    pub servers: Vec<Thought>,
+    /// What checks have found.
+    pub findings: Vec<Finding>,
+}
+
+/// The same on its way: descriptors follow, those of listeners first, the admin socket's last.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Will {
-    /// Of each address, how many listeners.
+    /// Of each address of the proxy, how many listeners.
     listeners: Vec<(SocketAddr, usize)>,
+    /// Other addresses, of one listener each.
+    others: Vec<SocketAddr>,
+    admin: bool,
     servers: Vec<Thought>,
+    findings: Vec<Finding>,
 }
 
 /// What is thought of a server.
@@ -57,8 +78,7 @@ pub struct Thought {
 #[derive(Debug)]
 pub struct Heir {
     stream: UnixStream,
-    /// Its process id.
-    pub pid: u32,
+    child: Child,
 }
 
 impl Heir {
@@ -66,7 +86,7 @@ impl Heir {
     ///
     /// # Errors
     /// It does not start, or ends; nothing was let go.
-    pub fn raise(program: &Path, listeners: &Listeners, servers: Vec<Thought>) -> io::Result<Self> {
+    pub fn raise(program: &Path, estate: Estate) -> io::Result<Self> {
         let (mut stream, theirs) = UnixStream::pair()?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -79,37 +99,61 @@ impl Heir {
             .env_remove("WATCHDOG_PID")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()?;
-        let given = give(&mut stream, listeners, servers).and_then(|()| expect(&mut stream, READY));
+        let given = give(&mut stream, estate).and_then(|()| expect(&mut stream, READY));
         if let Err(error) = given {
             // It is of no use, and may have ended.
             let _ = child.kill();
             let ended = child.wait().map_or_else(|error| error.to_string(), |how| how.to_string());
             return Err(io::Error::other(format!("it does not take over: {error} ({ended})")));
         }
-        Ok(Self { stream, pid: child.id() })
+        Ok(Self { stream, child })
     }
 
-    /// Tells it that everything else is free.
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Has it do what this process was told to do.
     ///
     /// # Errors
-    /// It has ended meanwhile.
-    pub fn free(&mut self) -> io::Result<()> {
-        self.stream.write_all(YOURS)
+    /// It has ended.
+    pub fn tell(&mut self, signal: Signal) -> io::Result<()> {
+        self.stream.write_all(word(signal).as_bytes())?;
+        self.stream.write_all(b"\n")
+    }
+
+    /// How it has ended, if it has.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
     }
 }
 
-fn give(stream: &mut UnixStream, listeners: &Listeners, servers: Vec<Thought>) -> io::Result<()> {
-    let counts = listeners.iter().map(|(&address, all)| (address, all.len())).collect();
-    let mut line = serde_json::to_vec(&Will { listeners: counts, servers })?;
+const fn word(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Reload => "reload",
+        Signal::Stop => "leave",
+    }
+}
+
+fn give(stream: &mut UnixStream, estate: Estate) -> io::Result<()> {
+    let Estate { listeners, sockets: Sockets { admin, others }, servers, findings } = estate;
+    let will = Will {
+        listeners: listeners.iter().map(|(&address, all)| (address, all.len())).collect(),
+        others: others.keys().copied().collect(),
+        admin: admin.is_some(),
+        servers,
+        findings,
+    };
+    let mut line = serde_json::to_vec(&will)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let all: Vec<RawFd> = listeners.values().flatten().map(AsRawFd::as_raw_fd).collect();
-    for batch in all.chunks(BATCH) {
-        let rights = [ControlMessage::ScmRights(batch)];
-        let byte = [IoSlice::new(b"F")];
-        sendmsg::<()>(stream.as_raw_fd(), &byte, &rights, MsgFlags::empty(), None)?;
-    }
-    Ok(())
+    let tcp = listeners.values().flatten().chain(others.values()).map(AsRawFd::as_raw_fd);
+    let all: Vec<_> = tcp.chain(admin.iter().map(AsRawFd::as_raw_fd)).collect();
+    descriptors::send(stream, &all)
 }
 
 fn expect(stream: &mut UnixStream, word: &[u8]) -> io::Result<()> {
@@ -118,112 +162,33 @@ fn expect(stream: &mut UnixStream, word: &[u8]) -> io::Result<()> {
     if said == word { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// What an older process hands over to this one.
-#[derive(Debug)]
-pub struct Inheritance {
-    stream: UnixStream,
-    /// Its listening sockets.
-    pub listeners: Listeners,
-    /// What it thinks of servers.
-    pub servers: Vec<Thought>,
-}
-
-impl Inheritance {
-    /// The addresses that the names of servers had.
-    pub fn addresses(&self, config: &Config) -> Vec<(Host, IpAddr)> {
-        let named = |thought: &Thought| {
-            let pool = config.pools.iter().find(|pool| pool.name == thought.pool)?;
-            let server = pool.servers.iter().find(|server| server.name == thought.server)?;
-            match &server.address {
-                Address::Named(host, _) => Some((host.clone(), thought.address?.ip())),
-                Address::At(_) => None,
-            }
-        };
-        self.servers.iter().filter_map(named).collect()
-    }
-
-    /// Takes it, from standard input.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn take() -> io::Result<Self> {
-        let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let mut line = Vec::new();
-        // Byte by byte: what is read beyond would lose its descriptors.
-        loop {
-            let mut byte = [0];
-            stream.read_exact(&mut byte)?;
-            if byte == *b"\n" {
-                break;
-            }
-            line.push(byte[0]);
-        }
-        let Will { listeners: counts, servers } = serde_json::from_slice(&line)?;
-        let wanted = counts.iter().map(|(_, count)| count).sum();
-        let mut all = descriptors(&stream, wanted)?.into_iter();
-        let mut take = |count| all.by_ref().take(count).map(TcpListener::from).collect();
-        let listeners = counts.iter().map(|&(address, count)| (address, take(count))).collect();
-        Ok(Self { stream, listeners, servers })
-    }
-
-    /// Says that this process serves, and waits until everything else is free. Blocks.
-    ///
-    /// # Errors
-    /// The older one has ended, or does not let go.
-    pub fn serve(mut self) -> io::Result<()> {
-        self.stream.write_all(READY)?;
-        expect(&mut self.stream, YOURS)
-    }
-}
-
-fn descriptors(stream: &UnixStream, wanted: usize) -> io::Result<Vec<OwnedFd>> {
-    let mut all = Vec::with_capacity(wanted);
-    let mut space = nix::cmsg_space!([RawFd; BATCH]);
-    while all.len() < wanted {
-        let mut byte = [0];
-        let mut into = [IoSliceMut::new(&mut byte)];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let message = recvmsg::<()>(stream.as_raw_fd(), &mut into, Some(&mut space), flags)?;
-        if message.bytes == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        for part in message.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(descriptors) = part {
-                all.extend(descriptors.into_iter().map(owned));
-            }
-        }
-    }
-    Ok(all)
-}
-
-#[expect(unsafe_code, reason = "nix gives descriptors of a message as numbers")]
-fn owned(descriptor: RawFd) -> OwnedFd {
-    // SAFETY: the kernel has just opened it for this process, and nobody else knows of it.
-    unsafe { OwnedFd::from_raw_fd(descriptor) }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
     #[test]
     fn descriptors_come_in_their_order_however_many_there_are() {
         let (mut old, new) = UnixStream::pair().unwrap();
         let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = |one: &TcpListener| one.local_addr().unwrap();
         let address = |n: u16| SocketAddr::from(([198, 51, 100, 1], n));
         let listeners: Listeners =
             (1..=50).map(|n| (address(n), (0..3).map(|_| listen()).collect())).collect();
-        give(&mut old, &listeners, Vec::new()).unwrap();
-        let mut stream = new.try_clone().unwrap();
-        let mut byte = [0];
-        while byte != *b"\n" {
-            stream.read_exact(&mut byte).unwrap();
-        }
-        let got = descriptors(&new, 150).unwrap().into_iter().map(TcpListener::from);
-        let ports = |one: TcpListener| one.local_addr().unwrap();
-        let expected: Vec<_> =
-            listeners.into_values().flatten().map(|one| one.local_addr().unwrap()).collect();
-        assert_eq!(got.map(ports).collect::<Vec<_>>(), expected);
+        let expected: Vec<_> = listeners.values().flatten().map(at).collect();
+        let other = listen();
+        let (folder, other_at) = (tempfile::tempdir().unwrap(), at(&other));
+        let path = folder.path().join("admin");
+        let admin = Some(UnixListener::bind(&path).unwrap());
+        let sockets = Sockets { admin, others: [(address(80), other)].into() };
+        give(&mut old, Estate { listeners, sockets, ..Estate::default() }).unwrap();
+
+        let Estate { listeners, sockets, .. } = Inheritance::from(new).unwrap().estate;
+        assert_eq!(listeners.values().flatten().map(at).collect::<Vec<_>>(), expected);
+        assert_eq!(at(&sockets.others[&address(80)]), other_at);
+        let admin = sockets.admin.unwrap().local_addr().unwrap();
+        assert_eq!(admin.as_pathname(), Some(path.as_path()));
     }
 }

@@ -29,21 +29,24 @@ impl Serve {
 
     /// Asks what the site file says, of the addresses that servers have now. What is thought of servers that
     /// were there `before` stays until their checks have said something, however they are asked and wherever
-    /// they are now; servers of a pool that is new are used meanwhile, as there is nobody else to ask. At a
-    /// start there is nobody yet who would be sent to them.
+    /// they are now; if all servers of a pool are new they are used meanwhile, as there is nobody else to ask.
+    /// At a start there is nobody yet who would be sent to them.
     pub(super) fn aim(&mut self, before: Option<&[Pool]>) {
         let address = |pool, server| self.proxy.address(pool, server);
         self.servers.aim(&self.site.config.pools, self.site.own(), address);
-        let is_assumed = |name: &(String, String)| {
+        let is_assumed = |place: &(usize, usize)| {
             let stays = |before: &[Pool]| {
-                let pool = before.iter().find(|pool| pool.name == name.0);
-                pool.is_none_or(|pool| pool.servers.iter().any(|server| server.name == name.1))
+                let pool = &self.site.config.pools[place.0];
+                let old = before.iter().find(|old| old.name == pool.name);
+                let was = |name| old.is_some_and(|old| old.servers.iter().any(|s| s.name == name));
+                let mut names = pool.servers.iter().map(|server| &*server.name);
+                was(&*pool.servers[place.1].name) || !names.any(was)
             };
-            self.assumed.contains(name) || before.is_some_and(stays)
+            self.assumed.contains(&self.name(*place)) || before.is_some_and(stays)
         };
         let unknown =
             self.servers.all().into_iter().filter(|place| self.servers.is_unknown(*place));
-        self.assumed = unknown.map(|place| self.name(place)).filter(is_assumed).collect();
+        self.assumed = unknown.filter(is_assumed).map(|place| self.name(place)).collect();
         self.judge(self.servers.all());
     }
 

@@ -3,13 +3,16 @@
 //! which nothing is under way are closed; at the end packets are no longer taken out of tunnels, and the
 //! VIPs go, last of all.
 
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use proxy::{Drain, Proxy};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::Serve;
+use super::{Heir, Serve};
 use crate::notify;
+use crate::signals::Signal;
 
 /// How long answers that say `Connection: close` may take to empty connections, before idle ones are
 /// closed.
@@ -58,6 +61,29 @@ pub(super) async fn empty(proxy: &mut Proxy, limit: Duration) {
             proxy.drain(Drain::Leaving);
         }
         sleep(COUNT).await;
+    }
+}
+
+/// Waits until somebody does not want to wait any more.
+pub(super) async fn told_twice(signals: &mut mpsc::Receiver<Signal>) {
+    let mut told = 0;
+    while told < 2 {
+        match signals.recv().await {
+            Some(Signal::Stop) => told += 1,
+            Some(Signal::Reload) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Waits until the process that has taken over ends otherwise than by an orderly stop; and how.
+pub(super) async fn death(heir: &mut Heir) -> ExitStatus {
+    loop {
+        match heir.ended() {
+            Ok(Some(how)) if !how.success() => return how,
+            Ok(Some(_)) | Err(_) => std::future::pending().await,
+            Ok(None) => sleep(COUNT).await,
+        }
     }
 }
 

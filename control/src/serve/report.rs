@@ -14,6 +14,7 @@ use crate::clock::{boot, millis};
 use crate::peers::Peers;
 
 impl Serve {
+    /// All but the tunnel, whose thread has to be asked.
     pub(super) fn status(&self) -> L7Status {
         let config = &self.site.config;
         let proxy = self.proxy.status();
@@ -33,7 +34,7 @@ impl Serve {
                 restart_needed: self.restart_needed(),
             },
             own: self.own_status(),
-            tunnel: self.tunnel.status(),
+            tunnel: None,
             connections: proxy.open,
             frontends: self.frontends(&proxy),
             pools: self.pools(&proxy),
@@ -145,7 +146,6 @@ impl Serve {
             alarms.push(format!("pool {name}: {usable} servers take requests, {quorum} needed"));
         }
         alarms.extend(self.names.problems().map(str::to_owned));
-        alarms.extend(status.tunnel.iter().flat_map(|tunnel| tunnel.problems.iter().cloned()));
         if let Some(Refusal { reasons, .. }) = &status.file.refused {
             let more = reasons.len().saturating_sub(1);
             let first = reasons.first().map_or("", String::as_str);

@@ -74,7 +74,8 @@ pub(super) struct Tunnel {
 #[derive(Debug)]
 enum Order {
     Set(Wanted),
-    Tell(mpsc::Sender<TunnelStatus>),
+    Rest(mpsc::Sender<()>),
+    Tell(oneshot::Sender<TunnelStatus>),
     Leave(oneshot::Sender<()>),
 }
 
@@ -92,6 +93,7 @@ impl Tunnel {
             wanted: Wanted::default(),
             attached: BTreeMap::new(),
             status: TunnelStatus::default(),
+            rests: false,
         };
         let thread = thread::Builder::new().name("tunnel".into());
         thread.spawn(move || worker.run(&told)).map_err(|error| sentence(&error))?;
@@ -103,11 +105,19 @@ impl Tunnel {
         self.order(Order::Set(wanted));
     }
 
+    /// Has everything stay as it is, for another process to take it over, until it is told again what is
+    /// wanted. Tells when nothing is being done any more.
+    pub(super) fn rest(&self) -> mpsc::Receiver<()> {
+        let (rests, at_rest) = mpsc::channel();
+        self.order(Order::Rest(rests));
+        at_rest
+    }
+
     /// How it is; nothing if the site file leaves it to others.
-    pub(super) fn status(&self) -> Option<TunnelStatus> {
-        let (tell, told) = mpsc::channel();
+    pub(super) fn status(&self) -> impl Future<Output = Option<TunnelStatus>> + Send + use<> {
+        let (tell, told) = oneshot::channel();
         self.order(Order::Tell(tell));
-        told.recv().ok().filter(|status| *status != TunnelStatus::default())
+        async { told.await.ok().filter(|status| *status != TunnelStatus::default()) }
     }
 
     /// Undoes all of it, the VIPs last.
@@ -133,6 +143,8 @@ struct Worker {
     /// By interface, with the hook that was asked for.
     attached: BTreeMap<String, (Option<Hook>, Decap)>,
     status: TunnelStatus,
+    /// Another process may be about to take everything over.
+    rests: bool,
 }
 
 impl Worker {
@@ -141,11 +153,16 @@ impl Worker {
             match orders.recv_timeout(TURN) {
                 Ok(Order::Set(wanted)) => {
                     self.wanted = wanted;
+                    self.rests = false;
                     self.set();
+                }
+                Ok(Order::Rest(rests)) => {
+                    self.rests = true;
+                    // Whoever asked may be gone.
+                    let _ = rests.send(());
                 }
                 Ok(Order::Tell(to)) => {
                     self.count();
-                    // Whoever asked may be gone.
                     let _ = to.send(self.status.clone());
                 }
                 Ok(Order::Leave(done)) => {
@@ -153,6 +170,7 @@ impl Worker {
                     let _ = done.send(());
                     return;
                 }
+                Err(RecvTimeoutError::Timeout) if self.rests => {}
                 Err(RecvTimeoutError::Timeout) => self.set(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }

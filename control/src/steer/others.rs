@@ -1,5 +1,6 @@
 //! The site's other L4 nodes: spoken with, and told how this one is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::Snapshot;
@@ -29,7 +30,8 @@ impl Steer {
                 peers.renew().err().map(|why| format!("the certificate in use stays: {why}"))
             }
             None => {
-                match Peers::start(self.site.member(), self.store.clone(), self.learned.clone()) {
+                let (store, learned) = (self.store.clone(), self.learned.clone());
+                match Peers::start(self.site.member(), store, learned, &mut BTreeMap::new()) {
                     Ok(peers) => {
                         self.peers = peers;
                         self.mute = None;

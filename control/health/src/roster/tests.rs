@@ -28,7 +28,7 @@ impl Sim {
     }
 
     fn set(&mut self, probes: &[Probe]) -> Vec<ProbeId> {
-        self.roster.set(probes.to_vec(), self.now(), self.elapsed)
+        self.roster.set(probes.to_vec(), |_| None, self.now(), self.elapsed)
     }
 
     /// Starts what is due.

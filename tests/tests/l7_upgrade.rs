@@ -1,0 +1,161 @@
+//! Another release of control takes over an L7 node, or does not.
+
+use std::thread;
+use std::time::Duration;
+
+use admin::{Effective, ServerStatus};
+use lab::{L7, Lab};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use system_tests::release::Release;
+use system_tests::{Kept, SOON, URLS};
+
+const BUSY: usize = 5;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A server of the pool nginx.
+fn server(node: &L7, number: usize) -> ServerStatus {
+    let pool = node.status().pools.into_iter().find(|pool| pool.name == "nginx");
+    pool.expect("the lab has it").servers.swap_remove(number - 1)
+}
+
+/// Sockets that listen on the node.
+fn listeners(node: &L7) -> usize {
+    node.namespace().run("ss", &["-Hltn"]).expect("it is installed").lines().count()
+}
+
+#[test]
+fn a_release_that_comes_to_nothing_changes_nothing() {
+    let lab = Lab::new().l4(1).l7(1).servers(1).control().start();
+    let node = lab.l7(1);
+    let release = Release::start(&lab, node);
+    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
+    let busy = Kept::busy(&lab, BUSY, PAUSE);
+    let (pid, sockets) = (node.status().pid, listeners(node));
+
+    release.replace("exit 3");
+    let (status, said) = node.ctl(&["upgrade"]);
+    assert!(status.code() == Some(1) && said.contains("exit status: 3"), "{said}");
+    // One that does run, but cannot read the site file: nor is it known before.
+    release.replace("exec $built \"$@\" --node nobody");
+    let (status, said) = node.ctl(&["upgrade"]);
+    assert!(status.code() == Some(1) && said.contains("does not take over"), "{said}");
+    busy.go_on("two releases came to nothing");
+
+    // Nor does one that is started beside it, by mistake.
+    let beside = node.control_command().unwrap().output().unwrap();
+    let said = String::from_utf8_lossy(&beside.stderr).into_owned();
+    assert!(beside.status.code() == Some(1) && said.contains("another palier-control"), "{said}");
+    busy.go_on("another one was started");
+
+    let status = node.status();
+    assert_eq!((status.pid, listeners(node)), (pid, sockets));
+    let tunnel = status.tunnel.unwrap();
+    assert_eq!((tunnel.problems.len(), tunnel.vips.len()), (0, 2));
+    assert!(node.ctl(&["weight", "nginx/server-1", "50%"]).0.success());
+    assert_eq!(server(node, 1).operator_weight, 50);
+    busy.finish_whole();
+    // It is looked after as before: what somebody takes away is put back.
+    node.namespace().ip("addr del 198.51.100.1/32 dev lo\n").unwrap();
+    lab.wait_until("the VIP is back", SOON, || {
+        let addresses = node.namespace().run("ip", &["-br", "addr", "show", "dev", "lo"]).unwrap();
+        addresses.contains("198.51.100.1/")
+    });
+}
+
+#[test]
+fn what_is_known_of_servers_outlives_an_upgrade() {
+    let lab = Lab::new().l4(1).l7(1).servers(2).control().start();
+    let node = lab.l7(1);
+    // So that a share of it is to be seen.
+    lab.edit_site(|site| site.replace("{ name = \"server-", "{ weight = 100, name = \"server-"));
+    assert!(node.ctl(&["reload"]).0.success());
+    let is = |number: usize, wanted: (Effective, u32)| {
+        let ServerStatus { state, weight, .. } = server(node, number);
+        (state, weight) == wanted
+    };
+    for (number, words, wanted) in
+        [(1, "drain", (Effective::Drain, 100)), (2, "up 30%", (Effective::Up, 30))]
+    {
+        lab.backend(number).say(words);
+        lab.wait_until(&format!("{words:?} is obeyed"), SOON, || is(number, wanted));
+        // From now on it says nothing, which changes nothing.
+        lab.backend(number).say("");
+    }
+
+    let pid = node.status().pid;
+    let (status, text) = node.ctl(&["upgrade"]);
+    assert!(status.success(), "{text}");
+    assert!(node.wait_stopped(SOON).success());
+    let probes = || node.status().counters["probes"];
+    lab.wait_until("the next one has asked them", SOON, || probes() > 20);
+    let status = node.status();
+    assert_ne!(status.pid, pid);
+    assert!(is(1, (Effective::Drain, 100)), "{:?}", server(node, 1));
+    assert!(is(2, (Effective::Up, 30)), "{:?}", server(node, 2));
+    assert!(status.alarms.is_empty(), "{:?}", status.alarms);
+}
+
+#[test]
+fn what_control_is_told_during_an_upgrade_is_done_by_the_next() {
+    let lab = Lab::new().l4(1).l7(2).servers(2).control().start();
+    let node = lab.l7(1);
+    let mut release = Release::start(&lab, node);
+    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
+    let busy = Kept::busy(&lab, BUSY, PAUSE);
+
+    let waiting = release.begin_upgrade(&lab);
+    for words in
+        [&["weight", "nginx/server-1", "50%"][..], &["drain", "l7-1"], &["reload"], &["upgrade"]]
+    {
+        let (status, said) = node.ctl(words);
+        assert!(status.code() == Some(1) && said.contains("is being upgraded"), "{said}");
+    }
+    release.signal(Signal::SIGHUP);
+    waiting.go_on();
+    assert!(release.wait().success());
+    lab.wait_until("the next one has reloaded", SOON, || node.status().counters["reloads"] == 1);
+    busy.go_on("control was upgraded");
+
+    busy.finish_whole();
+}
+
+#[test]
+fn a_stop_during_an_upgrade_stops_the_next() {
+    let lab = Lab::new().l4(1).l7(2).servers(2).control().start();
+    let node = lab.l7(1);
+    let mut release = Release::start(&lab, node);
+    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
+    let busy = Kept::busy(&lab, BUSY, PAUSE);
+
+    let waiting = release.begin_upgrade(&lab);
+    release.signal(Signal::SIGTERM);
+    waiting.go_on();
+    assert!(release.wait().success());
+    lab.wait_until("the next one has left, too", SOON, || {
+        let addresses = node.namespace().run("ip", &["-br", "addr", "show", "dev", "lo"]).unwrap();
+        !addresses.contains("198.51.100.1") && !node.control_socket().exists()
+    });
+    busy.go_on("l7-1 has left");
+    busy.finish_whole();
+}
+
+#[test]
+fn whoever_waits_for_its_last_clients_ends_when_the_next_one_dies() {
+    let lab = Lab::new().l4(1).l7(1).servers(1).control().start();
+    let node = lab.l7(1);
+    let mut release = Release::start(&lab, node);
+    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
+    let first = node.status().pid;
+    thread::scope(|scope| {
+        // Slower than anything that is waited for here.
+        scope.spawn(|| lab.client().get(&format!("{}slow?seconds=60", URLS[0])));
+        lab.wait_until("a client is served slowly", SOON, || node.connections() == 1);
+        let (status, said) = node.ctl(&["upgrade"]);
+        assert!(status.success(), "{said}");
+        let next = node.status().pid;
+        assert_ne!(next, first);
+        kill(Pid::from_raw(next.cast_signed()), Signal::SIGKILL).unwrap();
+        assert_eq!(release.wait().code(), Some(1));
+    });
+}
