@@ -18,7 +18,7 @@ mod upgrade;
 mod verdict;
 mod word;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use std::time::Duration;
 use admin::Refusal;
 use config::{Config, Host};
 use health::monitor::{Changes, ProbeId};
-use proxy::Proxy;
+use proxy::{Proxy, ServerState};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -37,6 +37,7 @@ pub use self::servers::Finding;
 pub use self::site::Site;
 pub use self::word::{Word, find, word, words};
 
+use self::judge::Name;
 use self::leave::Leaving;
 use self::reload::Waiting;
 use self::servers::Servers;
@@ -112,8 +113,10 @@ pub struct Serve {
     counters: Tally,
     /// What control was started with.
     started_with: Arc<Config>,
-    /// Servers of which no check has said anything yet, but more is known than nothing: pool and name.
-    assumed: BTreeSet<(String, String)>,
+    /// Servers of which not all checks have said something, and what is thought of them meanwhile.
+    assumed: BTreeMap<Name, ServerState>,
+    /// Nothing is known of some server since the start.
+    is_unproven: bool,
     program: PathBuf,
     /// Told what became of the process that is to take over.
     heirs: mpsc::UnboundedSender<Option<Heir>>,
@@ -225,7 +228,8 @@ impl Serve {
             leaving: None,
             counters: Tally::default(),
             started_with: site.config.clone(),
-            assumed: thoughts.into_iter().map(|one| (one.pool, one.server)).collect(),
+            assumed: BTreeMap::new(),
+            is_unproven: thoughts.is_empty(),
             program,
             heirs,
             raised,
@@ -235,7 +239,7 @@ impl Serve {
             store,
             state_file,
         };
-        serve.aim(None);
+        serve.aim(&thoughts.into_iter().map(|one| (one.pool, one.server)).collect());
         serve.tell_own();
         serve.meet_peers();
         serve.tunnel.set(tunnel::Wanted::of(&serve.site));

@@ -40,7 +40,7 @@ fn no_request_notices_other_checks_pools_routes_and_listeners() {
             "\n[[pool]]\nname = \"other\"\nservers = [\
              {{ name = \"{}\", address = \"{first}:8080\" }}, \
              {{ name = \"{}\", address = \"{second}:8080\" }}]\n\
-             check.http = {{ path = \"/slow?seconds=1\" }}\n\
+             check.http = {{ path = \"/late?seconds=1\" }}\n\
              check.interval = \"5s\"\ncheck.timeout = \"5s\"\n",
             names[0], names[1]
         );

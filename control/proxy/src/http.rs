@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -105,6 +105,7 @@ impl Client {
         mut request: Request<Incoming>,
     ) -> Result<Response<Answer>, Infallible> {
         self.stage.set(Phase::Serving);
+        self.stage.set_unread(!request.body().is_end_stream());
         self.requests.set(self.requests.get() + 1);
         // The settings of this moment, which may be others than when the client came.
         let state = self.state();

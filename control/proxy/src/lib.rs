@@ -220,6 +220,11 @@ impl Proxy {
         self.state.pools.get(pool)?.servers.get(server)?.settings.address
     }
 
+    /// What is thought of the server at these places.
+    pub fn server_state(&self, pool: usize, server: usize) -> Option<ServerState> {
+        Some(self.state.pools.get(pool)?.servers.get(server)?.state())
+    }
+
     /// What is thought of each server: pool, server, that, and where it is.
     pub fn server_states(
         &self,

@@ -2,10 +2,11 @@
 //! stands; that it goes on byte by byte does not help: a header has one deadline, not one per byte.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -30,12 +31,21 @@ pub(crate) enum Phase {
 
 /// Shared by the connection and those who serve it. All are on one core, but what hyper hands out after an
 /// upgrade could go elsewhere.
+///
+/// In one number: the phase, [`UNREAD`], and how many phases there were.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stage(Arc<AtomicU32>);
 
+/// The bits of the phase.
+const PHASE: u32 = 3;
+/// There is more of a request's body than was read.
+const UNREAD: u32 = 4;
+/// A phase more.
+const NEXT: u32 = 8;
+
 impl Stage {
     pub(crate) fn get(&self) -> Phase {
-        match self.0.load(Relaxed) & 3 {
+        match self.0.load(Relaxed) & PHASE {
             0 => Phase::Idle,
             1 => Phase::Header,
             2 => Phase::Serving,
@@ -45,7 +55,17 @@ impl Stage {
 
     /// Which phase this is, of all that there were: one may come and go unseen, and come again.
     fn number(&self) -> u32 {
-        self.0.load(Relaxed)
+        self.0.load(Relaxed) & !UNREAD
+    }
+
+    /// Whether a part of a request's body is still to be read.
+    pub(crate) fn set_unread(&self, is_unread: bool) {
+        let all = self.0.load(Relaxed) & !UNREAD;
+        self.0.store(if is_unread { all | UNREAD } else { all }, Relaxed);
+    }
+
+    fn is_unread(&self) -> bool {
+        self.0.load(Relaxed) & UNREAD != 0
     }
 
     /// The next phase; of a tunnel there is none.
@@ -53,8 +73,8 @@ impl Stage {
         if self.get() == Phase::Tunnel {
             return;
         }
-        let next = (self.0.load(Relaxed) >> 2).wrapping_add(1);
-        self.0.store(next << 2 | phase as u32, Relaxed);
+        let next = (self.0.load(Relaxed) & !PHASE).wrapping_add(NEXT);
+        self.0.store(next | phase as u32, Relaxed);
     }
 }
 
@@ -68,14 +88,20 @@ pub(crate) struct Guarded<S> {
     deadline: Pin<Box<Sleep>>,
     /// With a client that does not read.
     patience: Patience,
+    /// The last has been written.
+    lingers: bool,
 }
+
+/// How long a client may go on to send what nobody wants any more.
+const LINGER: Duration = Duration::from_secs(30);
 
 impl<S> Guarded<S> {
     /// One on which nothing has come yet.
     pub(crate) fn new(inner: S, stage: Stage, timeouts: ClientTimeouts) -> Self {
         let deadline = Box::pin(sleep_until(Instant::now() + timeouts.idle));
         let patience = Patience::of(timeouts.body);
-        Self { inner, timed: stage.number(), stage, timeouts, deadline, patience }
+        let timed = stage.number();
+        Self { inner, timed, stage, timeouts, deadline, patience, lingers: false }
     }
 
     fn limit(&self, phase: Phase) -> Option<Duration> {
@@ -125,6 +151,22 @@ impl<S> Guarded<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// Reads and forgets the rest of a request that is answered already: closed before, the connection would be
+    /// reset, and the answer lost with it (RFC 9112 section 9.6).
+    fn linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut space = [MaybeUninit::uninit(); 8192];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut self.inner).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.deadline.as_mut().poll(context),
+            }
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -145,7 +187,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -176,7 +218,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.inner).poll_shutdown(context);
-        self.written(shut, context)
+        if !self.lingers {
+            let shut = Pin::new(&mut self.inner).poll_shutdown(context);
+            ready!(self.written(shut, context))?;
+            if !self.stage.is_unread() {
+                return Poll::Ready(Ok(()));
+            }
+            self.lingers = true;
+            self.deadline.as_mut().reset(Instant::now() + LINGER);
+        }
+        self.linger(context).map(Ok)
     }
 }

@@ -1,10 +1,22 @@
 //! What is thought of servers and of this node, as the proxy is told.
 
-use config::Pool;
+use std::collections::BTreeSet;
+
+use admin::Effective;
+use config::{Pool, Server};
 use health::Admin;
 
 use super::verdict::Verdict;
 use super::{Serve, frontends, word};
+
+/// A server's pool, and its name there.
+pub(super) type Name = (String, String);
+
+/// All servers of these pools.
+pub(super) fn names_of(pools: &[Pool]) -> BTreeSet<Name> {
+    let all = pools.iter().flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)));
+    all.map(|(pool, server)| (pool.name.clone(), server.name.clone())).collect()
+}
 
 impl Serve {
     /// Has the proxy go to where servers are now, if they are not where they were.
@@ -18,10 +30,7 @@ impl Serve {
             return;
         }
         match self.proxy.set_pools(&frontends::pools(&self.site, &self.names)) {
-            Ok(()) => {
-                let config = self.site.config.clone();
-                self.aim(Some(&config.pools));
-            }
+            Ok(()) => self.aim(&names_of(&self.site.config.pools)),
             // Authorities that cannot be read just now.
             Err(error) => tracing::error!(%error, "servers stay where they were"),
         }
@@ -30,28 +39,28 @@ impl Serve {
     /// Asks what the site file says, of the addresses that servers have now. What is thought of servers that
     /// were there `before` stays until their checks have said something, however they are asked and wherever
     /// they are now; if all servers of a pool are new they are used meanwhile, as there is nobody else to ask.
-    /// At a start there is nobody yet who would be sent to them.
-    pub(super) fn aim(&mut self, before: Option<&[Pool]>) {
+    pub(super) fn aim(&mut self, before: &BTreeSet<Name>) {
         let address = |pool, server| self.proxy.address(pool, server);
         self.servers.aim(&self.site.config.pools, self.site.own(), address);
         let is_assumed = |place: &(usize, usize)| {
-            let stays = |before: &[Pool]| {
-                let pool = &self.site.config.pools[place.0];
-                let old = before.iter().find(|old| old.name == pool.name);
-                let was = |name| old.is_some_and(|old| old.servers.iter().any(|s| s.name == name));
-                let mut names = pool.servers.iter().map(|server| &*server.name);
-                was(&*pool.servers[place.1].name) || !names.any(was)
-            };
-            self.assumed.contains(&self.name(*place)) || before.is_some_and(stays)
+            let pool = &self.site.config.pools[place.0];
+            let was = |server: &Server| before.contains(&(pool.name.clone(), server.name.clone()));
+            was(&pool.servers[place.1])
+                || !pool.servers.iter().any(was)
+                || self.assumed.contains_key(&self.name(*place))
         };
-        let unknown =
-            self.servers.all().into_iter().filter(|place| self.servers.is_unknown(*place));
-        self.assumed = unknown.filter(is_assumed).map(|place| self.name(place)).collect();
-        self.judge(self.servers.all());
+        let all = self.servers.all();
+        let unknown = all.iter().copied().filter(|place| self.servers.is_unknown(*place));
+        let assumed = unknown.filter(is_assumed).filter_map(|place| {
+            let state = self.proxy.server_state(place.0, place.1)?;
+            Some((self.name(place), state))
+        });
+        self.assumed = assumed.collect();
+        self.judge(all);
     }
 
     /// A server's pool and name.
-    fn name(&self, place: (usize, usize)) -> (String, String) {
+    fn name(&self, place: (usize, usize)) -> Name {
         let pool = &self.site.config.pools[place.0];
         (pool.name.clone(), pool.servers[place.1].name.clone())
     }
@@ -60,8 +69,8 @@ impl Serve {
     pub(super) fn judge(&mut self, servers: impl IntoIterator<Item = (usize, usize)>) {
         let states = self.store.states();
         for place in servers {
-            if self.is_as_before(place) {
-                continue;
+            if !self.assumed.is_empty() && !self.servers.is_unknown(place) {
+                self.assumed.remove(&self.name(place));
             }
             let verdict = self.verdict(place, &states);
             let pool = &self.site.config.pools[place.0];
@@ -73,19 +82,7 @@ impl Serve {
                 tracing::info!(pool, server, ?state, weight, reason, "verdict");
             }
         }
-    }
-
-    /// Whether what is thought of a server stays, as it has not been asked yet.
-    fn is_as_before(&mut self, place: (usize, usize)) -> bool {
-        if self.assumed.is_empty() {
-            return false;
-        }
-        let name = self.name(place);
-        if self.servers.is_unknown(place) {
-            return self.assumed.contains(&name);
-        }
-        self.assumed.remove(&name);
-        false
+        self.is_unproven &= !self.assumed.is_empty();
     }
 
     pub(super) fn verdict(&self, place: (usize, usize), states: &admin::States) -> Verdict {
@@ -93,7 +90,8 @@ impl Serve {
         let operator =
             word::wanted(states, &pool.name, &pool.servers[place.1].name, &self.site.own().name);
         let reachable = self.proxy.address(place.0, place.1).is_some();
-        self.servers.verdict(place, operator, reachable)
+        let assumed = self.assumed.get(&self.name(place));
+        self.servers.verdict(place, operator, reachable, assumed)
     }
 
     /// What an operator wants of this node.
@@ -105,6 +103,8 @@ impl Serve {
     /// Has the health URIs say what holds of this node.
     pub(super) fn tell_own(&self) {
         let (own, _) = self.servers.of_own();
+        // L4 nodes send nobody before it is known who is there.
+        let own = if self.is_unproven { own.max(Effective::Down) } else { own };
         let leaving = self.leaving.is_some();
         self.proxy.set_node(frontends::node_state(self.operator(), own, leaving));
     }

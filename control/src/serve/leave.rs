@@ -93,6 +93,7 @@ impl Serve {
         let (heard, limit) = (self.heard_by(), self.limit());
         tracing::info!(?heard, ?limit, "stopping: the L4 nodes are told first");
         notify::stopping();
+        self.forget_reload();
         let now = Instant::now();
         self.leaving =
             Some(Leaving { step: Drain::Announced, next: now + heard, hard: now + heard + limit });

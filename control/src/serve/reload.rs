@@ -8,6 +8,7 @@ use config::SiteFile;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::judge::names_of;
 use super::{Serve, Site, frontends, tunnel, word};
 use crate::announce;
 use crate::clock::unix_ms;
@@ -33,6 +34,9 @@ impl Serve {
 
     /// Reads the site file again. Nothing changes if anything speaks against it.
     pub(super) fn reload(&mut self, reply: Option<oneshot::Sender<Reply>>) {
+        if self.leaving.is_some() {
+            return refuse_leaving(reply.into_iter().collect());
+        }
         let name = &self.site.own().name;
         let read = SiteFile::read(&self.path)
             .map_err(|error| error.lines())
@@ -72,6 +76,13 @@ impl Serve {
         answer(replies, &reply);
     }
 
+    /// A file that waits comes into force no more.
+    pub(super) fn forget_reload(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            refuse_leaving(waiting.replies);
+        }
+    }
+
     fn refuse(&mut self, reasons: &[String]) {
         tracing::error!(?reasons, "reload refused: the site file before stays in force");
         self.counters.reloads_refused += 1;
@@ -95,7 +106,7 @@ impl Serve {
         notes.extend(restart.iter().map(|what| format!("restart needed: {what}")));
         self.forget_strangers();
         notes.extend(self.meet_peers());
-        self.aim(Some(&before.config.pools));
+        self.aim(&names_of(&before.config.pools));
         self.tell_own();
         self.tunnel.set(tunnel::Wanted::of(&self.site));
         Ok(notes)
@@ -130,6 +141,12 @@ impl Serve {
             tracing::info!(subject, "its state is forgotten: it has left the site");
         }
     }
+}
+
+/// It would open listeners that were closed for good.
+fn refuse_leaving(replies: Vec<oneshot::Sender<Reply>>) {
+    tracing::warn!("not reloaded: control is being stopped");
+    answer(replies, &Reply::Refused { reasons: vec!["control is being stopped".into()] });
 }
 
 /// Tells all. A caller that is gone needs no answer.

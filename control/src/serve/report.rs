@@ -45,7 +45,10 @@ impl Serve {
     }
 
     fn own_status(&self) -> OwnStatus {
-        let (_, disabled) = self.servers.of_own();
+        let (_, mut disabled) = self.servers.of_own();
+        if self.is_unproven {
+            disabled.push("some servers have not been asked yet".into());
+        }
         let operator = self.store.states().get(&self.site.own().name).cloned();
         let said = operator.as_ref().map_or(Admin::Ready, |entry| entry.state);
         let away = !disabled.is_empty() || self.leaving.is_some();

@@ -10,6 +10,7 @@ use admin::{CheckStatus, Effective};
 use config::{L7, Pool};
 use health::monitor::{Changes, Counters, Monitor, ProbeId, Settings};
 use health::{Kind, Probe, Standing, Target};
+use proxy::ServerState;
 use serde::{Deserialize, Serialize};
 
 use super::verdict::{Verdict, alone, judge};
@@ -143,15 +144,19 @@ impl Servers {
         pools.flat_map(|(p, servers)| (0..servers.len()).map(move |s| (p, s))).collect()
     }
 
-    /// What holds of a server of which an operator wants this.
+    /// What holds of a server of which an operator wants this, and of which this is assumed as long as not all
+    /// of its checks have said something.
     pub(super) fn verdict(
         &self,
         place: (usize, usize),
         operator: Wanted,
         reachable: bool,
+        assumed: Option<&ServerState>,
     ) -> Verdict {
-        let standings = self.standings(&self.probes[place.0][place.1]);
-        judge(&standings, operator, reachable)
+        let mut standings = self.standings(&self.probes[place.0][place.1]);
+        let Some(assumed) = assumed else { return judge(&standings, operator, reachable) };
+        standings.retain(|(_, standing)| standing.state.is_some());
+        judge(&standings, operator, reachable).assuming(assumed)
     }
 
     /// Whether some check of a server has not been answered yet.

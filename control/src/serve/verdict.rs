@@ -2,6 +2,7 @@
 
 use admin::Effective;
 use health::{Admin, Kind, Probe, Standing, State};
+use proxy::{Availability, ServerState};
 
 use super::word::{self, WHOLE, Wanted};
 
@@ -18,6 +19,25 @@ pub(super) struct Verdict {
     pub(super) max_connections: Option<u32>,
     /// What it asked for itself.
     pub(super) agent: Admin,
+}
+
+impl Verdict {
+    /// The same, or what was thought before where that was worse.
+    pub(super) fn assuming(self, before: &ServerState) -> Self {
+        let assumed = match before.availability {
+            Availability::Up => Effective::Up,
+            Availability::Drain => Effective::Drain,
+            Availability::Maintenance => Effective::Maintenance,
+            Availability::Down => Effective::Down,
+        };
+        let (state, reason) = match assumed > self.state {
+            true => (assumed, "as before: not asked yet".into()),
+            false => (self.state, self.reason),
+        };
+        let weight = self.weight.min(before.weight_percent);
+        let max_connections = self.max_connections.or(before.max_connections);
+        Self { state, reason, weight, max_connections, agent: self.agent }
+    }
 }
 
 /// What one check says, whatever others do.
@@ -134,6 +154,21 @@ mod tests {
         ] {
             assert_eq!(verdict(&checks, operator).state, state, "{checks:?}");
         }
+    }
+
+    #[test]
+    fn what_was_thought_before_holds_where_it_was_worse() {
+        let state = |availability| ServerState { availability, ..ServerState::default() };
+        let said = |wanted| verdict(&[], wanted);
+        let up = said(Admin::Ready).assuming(&state(Availability::Up));
+        assert_eq!((up.state, up.weight, &*up.reason), (Effective::Up, WHOLE, ""));
+        let down = said(Admin::Drain).assuming(&state(Availability::Down));
+        assert_eq!((down.state, &*down.reason), (Effective::Down, "as before: not asked yet"));
+        // What an operator says meanwhile is obeyed.
+        let drain = said(Admin::Drain).assuming(&state(Availability::Up));
+        assert_eq!((drain.state, &*drain.reason), (Effective::Drain, "operator"));
+        let light = ServerState { weight_percent: 30, ..ServerState::default() };
+        assert_eq!(said(Admin::Ready).assuming(&light).weight, 30);
     }
 
     #[test]

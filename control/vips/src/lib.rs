@@ -136,7 +136,8 @@ impl Host {
         Ok(report)
     }
 
-    /// Undoes all that was done: routes, ARP settings, and VIPs last.
+    /// Undoes all that was done: routes, VIPs, and then ARP settings, so that there is no moment in which
+    /// this node answers for a VIP.
     ///
     /// # Errors
     /// See [`enum@Error`]. What the kernel refuses is in the report instead, and is tried again by the
@@ -145,10 +146,12 @@ impl Host {
         let mut netlink = open()?;
         let mut report = Report::default();
         self.set_routes(&mut netlink, &BTreeMap::new(), Goal::Undo, &mut report)?;
-        let mut changes = self.memory.changes();
-        report.problems.extend(setting::restore(&mut changes.settings));
-        self.memory.write(&changes)?;
         self.set_vips(&mut netlink, &[], &mut report)?;
+        let mut changes = self.memory.changes();
+        if changes.vips.is_empty() {
+            report.problems.extend(setting::restore(&mut changes.settings));
+            self.memory.write(&changes)?;
+        }
         Ok(report)
     }
 

@@ -7,6 +7,7 @@
 //! | `GET /healthcheck` | 200, or what [`Server::set_health`] says |
 //! | `GET /bytes/N` | N bytes |
 //! | `GET /slow?seconds=S` | 1 KiB each 100 ms, for S seconds |
+//! | `GET /late?seconds=S` | nothing, S seconds late |
 //! | `POST` | how many bytes came |
 //! | a UDP datagram | the node's name, a space, and the datagram |
 
@@ -291,6 +292,11 @@ fn respond(
     if let Some(length) = request.number_after("/bytes/") {
         head(length)?;
         return io::copy(&mut io::repeat(b'.').take(length as u64), &mut stream).map(drop);
+    }
+    if let Some(seconds) = request.number_after("/late?seconds=") {
+        // So is this answer: whoever asks is to wait.
+        thread::sleep(Duration::from_secs(seconds as u64));
+        return head(0);
     }
     if let Some(seconds) = request.number_after("/slow?seconds=") {
         let chunks = seconds * 10;

@@ -63,7 +63,7 @@ impl Attempt<'_> {
         let limit = self.client.frontend.timeouts.body;
         let request = request.map(|body| match body.is_end_stream() {
             true => Outgoing::none(progress.clone()),
-            false => Outgoing::of(body, limit, progress.clone()),
+            false => Outgoing::of(body, limit, progress.clone(), self.client.stage.clone()),
         });
         let prepared = self.prepared(request, asked.is_some());
         async move { self.ask(prepared?, key, own, asked, progress).await }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::patience::Patience;
+use crate::stream::Stage;
 
 /// Why a body ends before its end.
 #[derive(Debug, Error)]
@@ -66,12 +67,19 @@ struct Upload {
     incoming: Incoming,
     /// With the client.
     patience: Patience,
+    stage: Stage,
 }
 
 impl Outgoing {
     /// The client's, who may say nothing for so long.
-    pub(super) fn of(incoming: Incoming, limit: Duration, progress: Rc<Progress>) -> Self {
-        Self { client: Some(Upload { incoming, patience: Patience::of(limit) }), progress }
+    pub(super) fn of(
+        incoming: Incoming,
+        limit: Duration,
+        progress: Rc<Progress>,
+        stage: Stage,
+    ) -> Self {
+        let patience = Patience::of(limit);
+        Self { client: Some(Upload { incoming, patience, stage }), progress }
     }
 
     /// Of a request that has none.
@@ -90,13 +98,14 @@ impl Body for Outgoing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let Self { client, progress } = self.get_mut();
-        let Some(Upload { incoming, patience }) = client else { return Poll::Ready(None) };
+        let Some(Upload { incoming, patience, stage }) = client else { return Poll::Ready(None) };
         progress.moved.set(Instant::now());
         progress.waiting.set(false);
         if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(context) {
             patience.moved();
             progress.broken.set(matches!(frame, Some(Err(_))));
             progress.sent.set(!progress.broken.get() && incoming.is_end_stream());
+            stage.set_unread(!progress.sent.get());
             return Poll::Ready(frame.map(|frame| frame.map_err(Cut::from)));
         }
         if patience.is_over(context) {

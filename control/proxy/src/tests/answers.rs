@@ -1,6 +1,6 @@
 //! Answers whose end is told in other ways than by a length.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
 
 use super::*;
 
@@ -96,4 +96,38 @@ fn servers_of_http_1_0_are_not_sent_chunks_on_a_connection_that_they_keep() {
         let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n";
         assert_eq!(client.ask(&format!("{head}\r\n2\r\nhi\r\n0\r\n\r\n")).text(), "hi");
     }
+}
+
+#[test]
+fn an_answer_that_comes_before_the_upload_is_read_reaches_the_client() {
+    // More than all buffers on the way have room for.
+    const MUCH: usize = 32 << 20;
+    // A server that says no before it reads on; and ourselves.
+    let server = Server::raw(|mut stream| {
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            lines.read_line(&mut line).unwrap();
+        }
+        let no = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n";
+        stream.write_all(no).unwrap();
+        let _ = std::io::copy(&mut lines, &mut std::io::sink());
+    });
+    let mut frontend = frontend();
+    let refuse = Action::Answer(http::StatusCode::FORBIDDEN, bytes::Bytes::from_static(b"no\n"));
+    http(&mut frontend)
+        .routes
+        .insert(0, Route::new(vec![Condition::Path("/refused".into())], refuse));
+    let (proxy, address) = start(frontend, vec![pool("p", &[server.address])]);
+    for (path, status) in [("/refused", 403), ("/too-large", 413)] {
+        let mut client = Client::connect(address);
+        client.say(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {MUCH}\r\n\r\n"));
+        // It listens only when it has said everything.
+        client.say(vec![b'x'; MUCH]);
+        let answer = client.hear().expect("it is not lost");
+        assert_eq!((answer.status, answer.text().as_str()), (status, "no\n"));
+        assert!(client.hear().is_none());
+    }
+    wait_until("nobody waits for them", || proxy.open() == 0);
 }
