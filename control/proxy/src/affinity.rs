@@ -2,11 +2,12 @@
 //! anybody else.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
 
 use crate::core::Core;
-use crate::pool::{Pool, Server};
+use crate::pool::{Pool, Server, ServerId};
 use crate::settings::Affinity;
 
 /// The value of a cookie in a `Cookie` header.
@@ -15,8 +16,8 @@ pub(crate) fn cookie<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
     pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-/// The place of the server that a request's cookie names. The cookie is ours: the server does not see it.
-pub(crate) fn take(core: &Core, pool: &Pool, headers: &mut HeaderMap) -> Option<usize> {
+/// The server that a request's cookie names. The cookie is ours: the server does not see it.
+pub(crate) fn take(core: &Core, pool: &Pool, headers: &mut HeaderMap) -> Option<ServerId> {
     let Affinity { cookie: name, .. } = pool.settings.affinity.as_ref()?;
     let values = headers.get_all(header::COOKIE);
     let value = values.iter().find_map(|value| cookie(value.as_bytes(), name))?.to_vec();
@@ -26,7 +27,8 @@ pub(crate) fn take(core: &Core, pool: &Pool, headers: &mut HeaderMap) -> Option<
     for value in left {
         headers.append(header::COOKIE, value);
     }
-    pool.servers.iter().position(|server| token(core, pool, server).as_bytes() == value)
+    let named = |server: &&Arc<Server>| token(core, pool, server).as_bytes() == value;
+    pool.servers.iter().find(named).map(|server| server.id)
 }
 
 /// A `Cookie` header without a cookie; nothing if nothing is left.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use crate::core::Core;
-use crate::pool::{Lease, Pool};
+use crate::pool::{Lease, Pool, ServerId};
 use crate::stats::{OfPool, count};
 
 /// Why nobody gets it.
@@ -30,6 +30,16 @@ impl Nobody {
     }
 }
 
+/// Who gets it.
+pub(crate) struct Assigned {
+    /// The pool, if it is another by now than the one that was asked: its settings were replaced.
+    pub(crate) newer: Option<Arc<Pool>>,
+    /// The server's place in it.
+    pub(crate) place: usize,
+    /// The server has the request from now on.
+    pub(crate) lease: Lease,
+}
+
 /// How a look at the servers ended.
 enum Look {
     Taken(usize, Lease),
@@ -45,17 +55,17 @@ pub(crate) struct Asker<'a> {
     /// What chooses the server, if the pool goes by it.
     pub(crate) key: Option<u64>,
     /// The server that the client is to stay with.
-    pub(crate) own: Option<usize>,
+    pub(crate) own: Option<ServerId>,
 }
 
 impl Asker<'_> {
-    /// The place of a server, which has the request from now on. Not one of those that were `tried`.
-    pub(crate) async fn assign(&self, tried: &[usize]) -> Result<(usize, Lease), Nobody> {
+    /// A server, which is none of those that were `tried`.
+    pub(crate) async fn assign(&self, tried: &[ServerId]) -> Result<Assigned, Nobody> {
         let queue = &self.pool.queue;
         // Whoever comes while others wait waits behind them.
         if !self.pool.is_limited() || queue.waiting() == 0 {
-            match self.look(tried) {
-                Look::Taken(place, lease) => return Ok((place, lease)),
+            match self.look(self.pool, tried) {
+                Look::Taken(place, lease) => return Ok(Assigned { newer: None, place, lease }),
                 Look::Nobody => return Err(Nobody::Usable),
                 Look::Full => {}
             }
@@ -66,9 +76,13 @@ impl Asker<'_> {
             let mut looks = is_first;
             loop {
                 if looks {
-                    match self.look(tried) {
-                        Look::Taken(place, lease) => return Ok((place, lease)),
+                    // Servers may have come since, for which somebody waits here.
+                    let newer = self.core.pool(&self.pool.settings.name);
+                    match self.look(newer.as_ref().unwrap_or(self.pool), tried) {
+                        Look::Taken(place, lease) => return Ok(Assigned { newer, place, lease }),
                         Look::Nobody => return Err(Nobody::Usable),
+                        // It may be one of those that were tried who has room.
+                        Look::Full if !tried.is_empty() => waiting.pass_on(),
                         Look::Full => {}
                     }
                 }
@@ -79,17 +93,18 @@ impl Asker<'_> {
         timeout(settings.timeout, wait).await.unwrap_or(Err(Nobody::QueueLate))
     }
 
-    fn look(&self, tried: &[usize]) -> Look {
-        let take = |place: usize| self.pool.servers[place].take(&self.pool.queue);
-        if let Some(place) = self.own.filter(|place| !tried.contains(place))
-            && self.pool.servers[place].keeps_its_own()
+    fn look(&self, pool: &Pool, tried: &[ServerId]) -> Look {
+        let take = |place: usize| pool.servers[place].take(&pool.queue);
+        if let Some(own) = self.own.filter(|own| !tried.contains(own))
+            && let Some(place) = pool.servers.iter().position(|server| server.id == own)
+            && pool.servers[place].keeps_its_own()
             && let Some(lease) = take(place)
         {
             return Look::Taken(place, lease);
         }
         // Another core may be quicker: then there is another, or nobody has room any more.
         loop {
-            match self.core.choose(self.pool, tried, self.key) {
+            match self.core.choose(pool, tried, self.key) {
                 Ok(place) => {
                     if let Some(lease) = take(place) {
                         return Look::Taken(place, lease);

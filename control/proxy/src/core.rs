@@ -15,7 +15,7 @@ use crate::Refused;
 use crate::access_log::Log;
 use crate::balance::{Balance, Candidate};
 use crate::pages::{self, Page};
-use crate::pool::Pool;
+use crate::pool::{Pool, ServerId};
 use crate::settings::{self, Frontend, Mode, Settings};
 use crate::state::NodeState;
 use crate::stats::OfFrontend;
@@ -176,11 +176,18 @@ impl Core {
         self.state.borrow().clone()
     }
 
+    /// The pool of this name, as it is now.
+    pub(crate) fn pool(&self, name: &str) -> Option<Arc<Pool>> {
+        self.state.borrow().pools.iter().find(|pool| pool.settings.name == name).cloned()
+    }
+
     pub(crate) fn set_state(&self, state: Arc<State>) {
         self.balances
             .borrow_mut()
             .retain(|name, _| state.pools.iter().any(|pool| pool.settings.name == *name));
-        *self.state.borrow_mut() = state;
+        *self.state.borrow_mut() = state.clone();
+        // Whoever waits for a server may have more of them, or higher limits.
+        state.pools.iter().for_each(|pool| pool.queue.changed());
     }
 
     pub(crate) fn set_drain(&self, drain: Drain) {
@@ -226,7 +233,7 @@ impl Core {
     pub(crate) fn choose(
         &self,
         pool: &Pool,
-        tried: &[usize],
+        tried: &[ServerId],
         key: Option<u64>,
     ) -> Result<usize, bool> {
         let mut candidates = self.candidates.borrow_mut();

@@ -163,7 +163,7 @@ impl Proxy {
         self.listening.extend(opened);
         self.listening.retain(|address, _| wanted.contains(address));
         self.served = wanted;
-        self.follow(state);
+        self.state = state;
         Ok(())
     }
 
@@ -177,14 +177,8 @@ impl Proxy {
         for worker in &self.workers {
             worker.tell(Order::Set(state.clone(), Vec::new()));
         }
-        self.follow(state);
-        Ok(())
-    }
-
-    fn follow(&mut self, state: Arc<State>) {
         self.state = state;
-        // Limits may be others.
-        self.state.pools.iter().for_each(|pool| pool.queue.changed());
+        Ok(())
     }
 
     /// The listeners of each address, in the order of their workers, for another process.

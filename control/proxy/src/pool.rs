@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::server::{Lease, Server};
+pub(crate) use self::server::{Lease, Server, ServerId};
 
 use self::budget::Budget;
 use self::queue::Queue;
@@ -75,12 +75,12 @@ impl Pool {
 
     /// Writes down who may be chosen: those that are usable and have room, without those in `tried`;
     /// backups if nobody else is usable. Says whether somebody is usable but for want of room.
-    pub(crate) fn candidates(&self, tried: &[usize], into: &mut Vec<Candidate>) -> bool {
+    pub(crate) fn candidates(&self, tried: &[ServerId], into: &mut Vec<Candidate>) -> bool {
         for backup in [false, true] {
             into.clear();
             let (mut any, mut full) = (false, false);
-            into.extend(self.servers.iter().enumerate().map(|(place, server)| {
-                let fits = server.settings.backup == backup && !tried.contains(&place);
+            into.extend(self.servers.iter().map(|server| {
+                let fits = server.settings.backup == backup && !tried.contains(&server.id);
                 let mut weight = if fits { server.weight(self.settings.slow_start) } else { 0 };
                 if weight > 0 && !server.has_room() {
                     (weight, full) = (0, true);

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use crate::assign::Asker;
+use crate::assign::{Asker, Assigned};
 use crate::core::Core;
 use crate::hello;
 use crate::http::route::is_host;
@@ -94,17 +94,18 @@ async fn pass<S: Stream>(
             }
             count(&pool.stats.retries);
         }
-        let (place, _lease) = match asker.assign(&tried).await {
+        let Assigned { newer, place, lease: _lease } = match asker.assign(&tried).await {
             Ok(assigned) => assigned,
             Err(nobody) => return nobody.count(&pool.stats),
         };
+        let pool = newer.as_ref().unwrap_or(pool);
         let server = &pool.servers[place];
         match upstream::connect(pool, server, origin).await {
             Ok(upstream) => return tunnel::run(stream, upstream, frontend.timeouts.tunnel).await,
             Err(error) => {
                 tracing::debug!(server = server.settings.name, %error, "no connection");
                 count(&server.counters().failed);
-                tried.push(place);
+                tried.push(server.id);
             }
         }
     }

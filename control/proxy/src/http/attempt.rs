@@ -16,9 +16,9 @@ use super::outgoing::Progress;
 use super::record::Trace;
 use super::{Answer, Client, Outgoing, Refusal, headers, upgrade};
 use crate::affinity;
-use crate::assign::{Asker, Nobody};
+use crate::assign::{Asker, Assigned, Nobody};
 use crate::patience::Patience;
-use crate::pool::{Lease, Pool, Server};
+use crate::pool::{Lease, Pool, Server, ServerId};
 use crate::settings::{Http, Key, Route, ServerTimeouts};
 use crate::stats::count;
 use crate::upstream::{self, Connection, Kept};
@@ -73,7 +73,7 @@ impl Attempt<'_> {
         self,
         mut request: Request<Outgoing>,
         key: Option<u64>,
-        own: Option<usize>,
+        own: Option<ServerId>,
         asked: Option<OnUpgrade>,
         progress: Rc<Progress>,
     ) -> Result<Response<Answer>, Refusal> {
@@ -82,7 +82,7 @@ impl Attempt<'_> {
         let asker = Asker { core: &self.client.core, pool, key, own };
         let mut tried = Vec::new();
         loop {
-            let (place, lease) = match asker.assign(&tried).await {
+            let Assigned { newer, place, lease } = match asker.assign(&tried).await {
                 Ok(assigned) => assigned,
                 Err(Nobody::Usable) if !tried.is_empty() => return Err(Refusal::FAILED),
                 Err(nobody) => {
@@ -90,19 +90,20 @@ impl Attempt<'_> {
                     return Err(Refusal::BUSY);
                 }
             };
+            let pool = newer.as_ref().unwrap_or(pool);
             let server = &pool.servers[place];
-            let connection = match self.connection(server).await {
+            let connection = match self.connection(pool, server).await {
                 Ok(connection) => connection,
                 Err(error) => {
                     tracing::debug!(server = server.settings.name, %error, "no connection");
-                    if self.gives_up(server, place, &mut tried) {
+                    if self.gives_up(server, &mut tried) {
                         return Err(Refusal::FAILED);
                     }
                     continue;
                 }
             };
             let used = connection.used;
-            match self.send(connection, request, server, lease, &progress).await {
+            match self.send(connection, request, pool, server, lease, &progress).await {
                 // It speaks another protocol from now on, which nobody asked for.
                 Ok(response)
                     if response.status() == StatusCode::SWITCHING_PROTOCOLS && asked.is_none() =>
@@ -113,7 +114,7 @@ impl Attempt<'_> {
                 Ok(mut response) => {
                     self.trace.answered(pool, server, response.status());
                     server.counters().times.add(started.elapsed());
-                    if own != Some(place) {
+                    if own != Some(server.id) {
                         affinity::give(&self.client.core, pool, server, response.headers_mut());
                     }
                     for edits in [&self.http.response_headers, &self.route.response_headers] {
@@ -124,7 +125,7 @@ impl Attempt<'_> {
                 // It was closed while it was kept: no fault of the server's.
                 Err(Failure::Untouched(back) | Failure::Repeatable(back)) if used => request = back,
                 Err(Failure::Untouched(back) | Failure::Repeatable(back)) => {
-                    if self.gives_up(server, place, &mut tried) {
+                    if self.gives_up(server, &mut tried) {
                         return Err(Refusal::FAILED);
                     }
                     request = back;
@@ -144,9 +145,9 @@ impl Attempt<'_> {
     }
 
     /// Notes that a server has failed; whether that was the last try.
-    fn gives_up(&self, server: &Server, place: usize, tried: &mut Vec<usize>) -> bool {
+    fn gives_up(&self, server: &Server, tried: &mut Vec<ServerId>) -> bool {
         count(&server.counters().failed);
-        tried.push(place);
+        tried.push(server.id);
         let over = tried.len() > self.pool.settings.retries as usize || !self.pool.budget.spend();
         if !over {
             self.trace.retried(self.pool);
@@ -170,22 +171,26 @@ impl Attempt<'_> {
         Some(self.client.core.hash(hashed))
     }
 
-    fn kept(&self) -> &Rc<Kept> {
-        match self.pool.settings.send_proxy {
+    fn kept(&self, pool: &Pool) -> &Rc<Kept> {
+        match pool.settings.send_proxy {
             Some(_) => &self.client.own,
             None => &self.client.core.kept,
         }
     }
 
-    async fn connection(&self, server: &Arc<Server>) -> Result<Connection, upstream::Unreachable> {
-        let ServerTimeouts { keep_alive, connect, .. } = self.pool.settings.timeouts;
-        while let Some(mut kept) = self.kept().take(server, keep_alive) {
+    async fn connection(
+        &self,
+        pool: &Pool,
+        server: &Arc<Server>,
+    ) -> Result<Connection, upstream::Unreachable> {
+        let ServerTimeouts { keep_alive, connect, .. } = pool.settings.timeouts;
+        while let Some(mut kept) = self.kept(pool).take(server, keep_alive) {
             if let Ok(Ok(())) = timeout(connect, kept.sender.ready()).await {
                 return Ok(kept);
             }
         }
         // Boxed: most requests find a connection, and all would have to carry the room for making one.
-        Box::pin(upstream::open(self.pool, server, &self.client.origin)).await
+        Box::pin(upstream::open(pool, server, &self.client.origin)).await
     }
 
     /// Sends it at once, and waits for the answer.
@@ -193,6 +198,7 @@ impl Attempt<'_> {
         &self,
         connection: Connection,
         request: Request<Outgoing>,
+        pool: &Pool,
         server: &Arc<Server>,
         lease: Lease,
         progress: &Rc<Progress>,
@@ -201,10 +207,10 @@ impl Attempt<'_> {
         // A kept connection may be closed by the server just now, without an answer.
         let repeatable = used && is_repeatable(&request);
         let again = repeatable.then(|| Box::new(copy(&request, progress)));
-        let kept = (!has_odd_body(&request)).then(|| self.kept().clone());
+        let kept = (!has_odd_body(&request)).then(|| self.kept(pool).clone());
+        let timeouts = pool.settings.timeouts;
         progress.moved.set(Instant::now());
         let answer = sender.try_send_request(request);
-        let timeouts = self.pool.settings.timeouts;
         async move {
             let answer = tokio::select! {
                 answer = answer => answer,

@@ -20,12 +20,14 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// The least share of a server that starts slowly, in percent of its own.
 const LEAST: u64 = 5;
 
+/// What tells a server apart in its pool, on every node and after every restart.
+pub(crate) type ServerId = u64;
+
 /// A server.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) settings: settings::Server,
-    /// Tells it apart on every node, and after every restart.
-    pub(crate) id: u64,
+    pub(crate) id: ServerId,
     /// Tells connections to it apart from all others that this process has had, also from those to one of
     /// its name at another address, or without TLS.
     pub(crate) serial: u64,

@@ -104,6 +104,34 @@ fn who_waits_too_long_is_told_and_a_higher_limit_lets_the_others_in() {
 }
 
 #[test]
+fn who_waits_gets_servers_that_come_meanwhile() {
+    let gate = Gate::new();
+    let mut pool = pool("p", &[gate.server.address]);
+    pool.servers[0].max_connections = Some(1);
+    pool.queue = Queue { length: 5, timeout: SOON };
+    let settings = settings(frontend(), vec![pool]);
+    let address = settings.frontends[0].listen[0].address;
+    let mut proxy = Proxy::start(NonZeroUsize::MIN, &settings).unwrap();
+    let first = ask(address, 1);
+    wait_until("one is inside", || gate.inside.load(SeqCst) == 1);
+    let others = ask(address, 3);
+    wait_until("three wait", || proxy.status().pools[0].waiting == 3);
+
+    let helper = Server::named("helper");
+    let mut more = settings;
+    let mut server = more.pools[0].servers[0].clone();
+    (server.name, server.address) = ("p-1".into(), Some(helper.address));
+    more.pools[0].servers.push(server);
+    proxy.set(&more).unwrap();
+    for client in others {
+        assert_eq!(client.join().unwrap(), 200);
+    }
+    assert_eq!((helper.heads().len(), gate.inside.load(SeqCst)), (3, 1));
+    gate.open(1);
+    assert!(first.into_iter().all(|client| client.join().unwrap() == 200));
+}
+
+#[test]
 fn clients_stay_with_their_server_while_it_may_keep_them() {
     let servers = [Server::named("a"), Server::named("b"), Server::named("c")];
     let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
