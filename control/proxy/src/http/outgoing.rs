@@ -104,7 +104,9 @@ impl Body for Outgoing {
         if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(context) {
             patience.moved();
             progress.broken.set(matches!(frame, Some(Err(_))));
-            progress.sent.set(!progress.broken.get() && incoming.is_end_stream());
+            // Of chunks the end alone tells that it is one.
+            let is_end = frame.is_none() || incoming.is_end_stream();
+            progress.sent.set(is_end && !progress.broken.get());
             stage.set_unread(!progress.sent.get());
             return Poll::Ready(frame.map(|frame| frame.map_err(Cut::from)));
         }

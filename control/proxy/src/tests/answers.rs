@@ -96,6 +96,7 @@ fn servers_of_http_1_0_are_not_sent_chunks_on_a_connection_that_they_keep() {
         let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n";
         assert_eq!(client.ask(&format!("{head}\r\n2\r\nhi\r\n0\r\n\r\n")).text(), "hi");
     }
+    assert_eq!(server.connections(), 3);
 }
 
 #[test]

@@ -289,19 +289,22 @@ fn bodies_in_chunks_are_sent_whatever_the_method() {
 #[test]
 fn a_connection_is_nobodys_while_a_request_is_still_being_sent_on_it() {
     // It answers at the end of each header, before the body has come.
-    let server = Server::raw(|mut stream| {
+    let (gone, ends) = std::sync::mpsc::channel();
+    let server = Server::raw(move |mut stream| {
         let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
         loop {
             let mut head = String::new();
             while !head.ends_with("\r\n\r\n") {
                 if matches!(std::io::BufRead::read_line(&mut lines, &mut head), Ok(0) | Err(_)) {
-                    return;
+                    return gone.send(()).unwrap_or_default();
                 }
             }
             let _ = std::io::Write::write_all(&mut stream, &super::server::ok("early"));
         }
     });
-    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut frontend = frontend();
+    frontend.timeouts.body = 10 * SOON;
+    let (_proxy, address) = start(frontend, vec![pool("p", &[server.address])]);
     // As many as there are cores, so that each has one.
     let mut slow: Vec<_> = (0..8)
         .map(|_| {
@@ -311,6 +314,9 @@ fn a_connection_is_nobodys_while_a_request_is_still_being_sent_on_it() {
             client
         })
         .collect();
+    for _ in 0..slow.len() {
+        ends.recv_timeout(SOON).expect("its connection ends");
+    }
     for _ in 0..16 {
         assert_eq!(Client::connect(address).get("/").text(), "early");
     }
@@ -318,6 +324,22 @@ fn a_connection_is_nobodys_while_a_request_is_still_being_sent_on_it() {
     for client in &mut slow {
         assert!(client.is_closed());
     }
+}
+
+#[test]
+fn servers_connections_are_kept_after_uploads_of_any_framing() {
+    let server = Server::named("a");
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let mut client = Client::connect(address);
+    for framed in [
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Content-Length: 2\r\n\r\nhi",
+        "Content-Length: 0\r\n\r\n",
+    ] {
+        assert_eq!(client.ask(&format!("POST / HTTP/1.1\r\nHost: a\r\n{framed}")).text(), "a");
+    }
+    assert_eq!(server.connections(), 1);
 }
 
 #[test]
