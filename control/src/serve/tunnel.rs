@@ -94,6 +94,7 @@ impl Tunnel {
             attached: BTreeMap::new(),
             status: TunnelStatus::default(),
             rests: false,
+            is_clean: false,
         };
         let thread = thread::Builder::new().name("tunnel".into());
         thread.spawn(move || worker.run(&told)).map_err(|error| sentence(&error))?;
@@ -145,6 +146,8 @@ struct Worker {
     status: TunnelStatus,
     /// Another process may be about to take everything over.
     rests: bool,
+    /// Nothing is left of an earlier process at interfaces that are none of ours any more.
+    is_clean: bool,
 }
 
 impl Worker {
@@ -182,6 +185,9 @@ impl Worker {
         let mut status = TunnelStatus::default();
         self.vips(&mut status);
         self.attach(&mut status);
+        if !self.is_clean {
+            self.clean(&mut status);
+        }
         for problem in &status.problems {
             if !self.status.problems.contains(problem) {
                 tracing::error!("{problem}");
@@ -261,6 +267,20 @@ impl Worker {
                 Ok(()) => tracing::info!(interface, "packets are no longer taken out of tunnels"),
                 Err(error) => tracing::error!("{}", error.sentence()),
             }
+        }
+    }
+
+    /// Takes away what an earlier process has left at interfaces that are not in the site file any more.
+    fn clean(&mut self, status: &mut TunnelStatus) {
+        let wanted = self.wanted.entry.as_ref().map(|entry| &*entry.interfaces).unwrap_or_default();
+        match decap::detach_left(&self.bpf_dir, &self.node, wanted) {
+            Ok(left) => {
+                self.is_clean = true;
+                for pin in left {
+                    tracing::info!(pin, "an earlier process had left this: it is detached");
+                }
+            }
+            Err(error) => status.problems.push(error.sentence()),
         }
     }
 

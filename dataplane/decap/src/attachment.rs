@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use libbpf_rs::ProgramHandle;
 use nix::errno::Errno;
 
+use crate::bpffs::pin_name;
 use crate::clsact::{self, Filter};
 use crate::link::{self, Link, Point};
 use crate::skeleton::DecapProgs;
@@ -160,6 +161,35 @@ fn ours(pin: &Path) -> Result<Option<Link>, Error> {
     }
     let other = io::Error::new(io::ErrorKind::AlreadyExists, "another program's link is there");
     Err(unpinned(pin)(other))
+}
+
+/// Detaches the node's programs that are pinned in the folder for interfaces that are not among these.
+pub(crate) fn detach_left(
+    folder: &Path,
+    node: &str,
+    kept: &[String],
+) -> Result<Vec<String>, Error> {
+    let kept: Vec<String> = kept.iter().map(|interface| pin_name(node, interface)).collect();
+    let of_node = pin_name(node, "");
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unpinned(folder)(error)),
+    };
+    let mut left = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(unpinned(folder))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !name.starts_with(&of_node) || kept.contains(&name) {
+            continue;
+        }
+        let path = entry.path();
+        if let Some(link) = ours(&path)? {
+            replace(Some(link), None, &path)?;
+            left.push(name);
+        }
+    }
+    Ok(left)
 }
 
 /// Unpins and detaches the old link once the new one, if it is one, is attached.

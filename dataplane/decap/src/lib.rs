@@ -49,7 +49,7 @@ mod table;
 mod tests;
 
 use std::mem::MaybeUninit;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use bpffs::{PinFolderError, pin_folder, pin_name};
 pub use counters::Counter;
@@ -82,6 +82,16 @@ pub struct Decap {
     interface: String,
     attachment: Attachment,
     tables: Tables,
+}
+
+/// Detaches what an earlier process of this node has left pinned in the folder ([`pin_name`]) for interfaces
+/// that are not among `kept`: they were taken out of the settings, or renamed, while no process ran. Returns
+/// the names of those pins.
+///
+/// # Errors
+/// [`Error::Pin`].
+pub fn detach_left(folder: &Path, node: &str, kept: &[String]) -> Result<Vec<String>, Error> {
+    attachment::detach_left(folder, node, kept)
 }
 
 impl Decap {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use decap::{Counter, Decap, Error, Hook, Settings, pin_folder, pin_name};
+use decap::{Counter, Decap, Error, Hook, Settings, detach_left, pin_folder, pin_name};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
@@ -321,4 +321,28 @@ fn what_was_taken_away_is_missed_and_can_be_put_back() {
         detach(&network, second);
         ip(&["ip", "link", "del", "gone"]);
     }
+}
+
+#[test]
+fn what_was_left_at_other_interfaces_is_taken_away() {
+    let Some(network) = Network::new() else { return };
+    let folder = Folder::new();
+    let folder = folder.0.path();
+    let pin = |node: &str| folder.join(pin_name(node, WIRE));
+    // Another node of this host, whose name begins alike, has one there, too.
+    for hook in Hook::ALL.into_iter().filter(|hook| *hook != Hook::Clsact) {
+        drop(attach(&network, hook, &pin("l7-1")));
+        let others = (hook == Hook::Tcx).then(|| attach(&network, hook, &pin("l7-10")));
+        let left =
+            |kept: &[String]| network.l7.enter(|| detach_left(folder, "l7-1", kept)).unwrap();
+        assert_eq!(left(&[WIRE.into()]), [""; 0]);
+        assert!(pin("l7-1").exists(), "{hook}");
+        assert_eq!(left(&["renamed".into()]), [pin_name("l7-1", WIRE)]);
+        assert!(!pin("l7-1").exists(), "{hook}");
+        assert_eq!(present(&network).contains(&hook), others.is_some(), "{hook}");
+        if let Some(others) = others {
+            detach(&network, others);
+        }
+    }
+    assert_eq!(detach_left(&folder.join("none"), "l7-1", &[]).unwrap(), [""; 0]);
 }
