@@ -220,6 +220,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) host: &'a str,
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
+    /// What the client speaks: `HTTP/1.1`.
+    pub(crate) protocol: &'static str,
     pub(crate) status: u16,
     /// Of the answer's body.
     pub(crate) bytes: u64,
@@ -249,7 +251,7 @@ pub(crate) struct Entry<'a> {
 impl Entry<'_> {
     /// As Apache and nginx write it.
     fn combined(&self) -> String {
-        let Self { client, method, path, status, bytes, .. } = self;
+        let Self { client, method, path, protocol, status, bytes, .. } = self;
         let date = httpdate::fmt_http_date(self.at);
         // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, section 5.6.7).
         let mut parts = date.split(' ').skip(1);
@@ -258,7 +260,7 @@ impl Entry<'_> {
         let quoted = |text: Option<&str>| text.map_or_else(|| "-".into(), escaped);
         let (path, referer, agent) = (escaped(path), quoted(self.referer), quoted(self.agent));
         format!(
-            "{client} - - [{day}/{month}/{year}:{time} +0000] \"{method} {path} HTTP/1.1\" {status} \
+            "{client} - - [{day}/{month}/{year}:{time} +0000] \"{method} {path} {protocol}\" {status} \
              {bytes} \"{referer}\" \"{agent}\""
         )
     }

@@ -66,7 +66,7 @@ pub(crate) struct OfFrontend {
     /// Those without a good PROXY header or TLS handshake.
     pub(crate) refused: AtomicU64,
     pub(crate) classes: Classes,
-    /// Requests that were no HTTP, or took too long to come: answered by no route.
+    /// From a request's header to the end of its answer.
     pub(crate) times: Histogram,
     /// Bytes of answers' bodies.
     pub(crate) bytes_out: AtomicU64,

@@ -229,7 +229,13 @@ impl Attempt<'_> {
             // One that speaks HTTP/1.0 understands no chunks, which the next request may have.
             let kept = kept.filter(|_| response.version() != Version::HTTP_10);
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                headers::strip(response.headers_mut());
+                let wanted = headers::strip(response.headers_mut());
+                // It tells which protocol it wants (RFC 9110 section 15.5.22).
+                if let Some(wanted) = wanted
+                    && response.status() == StatusCode::UPGRADE_REQUIRED
+                {
+                    headers::ask_upgrade(response.headers_mut(), wanted);
+                }
             }
             *response.version_mut() = Version::HTTP_11;
             let release = Release { kept, server: server.clone(), sender, task };

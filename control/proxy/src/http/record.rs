@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime};
 
-use http::{Request, StatusCode, header};
+use http::{Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 
 use crate::access_log::{Entry, Log};
@@ -46,6 +46,7 @@ pub(super) struct Told {
     host: String,
     method: http::Method,
     path: String,
+    protocol: &'static str,
     referer: Option<String>,
     agent: Option<String>,
     tls: Option<&'static str>,
@@ -74,6 +75,7 @@ impl Told {
             host: text(header::HOST).unwrap_or_default(),
             method: request.method().clone(),
             path: request.uri().to_string(),
+            protocol: if request.version() == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
             referer: text(header::REFERER),
             agent: text(header::USER_AGENT),
             tls,
@@ -147,6 +149,7 @@ impl Drop for Record {
             host: &told.host,
             method: told.method.as_str(),
             path: &told.path,
+            protocol: told.protocol,
             status: self.status.as_u16(),
             bytes: self.bytes,
             total_us: us(total),

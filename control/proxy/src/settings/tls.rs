@@ -36,6 +36,7 @@ pub struct ClientTls {
     pub verify: bool,
     /// PEM: the authorities that are trusted; absent: the system's.
     pub ca: Option<PathBuf>,
-    /// The name to ask for, which their certificates have to bear; absent: none, and their address.
+    /// The name to ask for, which their certificates have to bear; absent: the host by whose name a server is
+    /// known, or else none, and its address.
     pub sni: Option<String>,
 }

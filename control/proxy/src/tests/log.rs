@@ -76,8 +76,10 @@ fn combined_lines_are_those_of_others_and_nobody_breaks_them() {
     let mut client = Client::connect(address);
     let headers = "Host: a\r\nUser-Agent: x\"y\\z\r\nReferer: http://r/\r\n";
     client.ask(&format!("GET / HTTP/1.1\r\n{headers}\r\n"));
-    let line = lines(&path, 1).remove(0);
-    let (start, rest) = line.split_once(" [").unwrap();
+    client.ask("GET /old HTTP/1.0\r\nHost: a\r\n\r\n");
+    let all = lines(&path, 2);
+    assert!(all[1].contains("\"GET /old HTTP/1.0\" 200"), "{}", all[1]);
+    let (start, rest) = all[0].split_once(" [").unwrap();
     let (date, rest) = rest.split_once("] ").unwrap();
     assert_eq!(start, "127.0.0.1 - -");
     assert_eq!(rest, r#""GET / HTTP/1.1" 200 5 "http://r/" "x\"y\\z""#);

@@ -172,3 +172,16 @@ fn a_websocket_that_meets_a_kept_connection_which_is_closed_gets_another() {
     assert_eq!(client.get("/").text(), "no");
     assert_eq!(client.ask(UPGRADE).status, 101);
 }
+
+#[test]
+fn a_server_may_say_which_protocol_it_wants() {
+    let wants = "HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade\r\nUpgrade: foo/2\r\nContent-Length: 0\r\n\r\n";
+    let server = Server::new(move |_| Some(wants.into()));
+    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let response = Client::connect(address).get("/");
+    assert_eq!((response.status, response.header("upgrade").as_deref()), (426, Some("foo/2")));
+    assert_eq!(
+        response.header("connection").map(|it| it.to_lowercase()).as_deref(),
+        Some("upgrade")
+    );
+}
