@@ -16,6 +16,8 @@ use crate::settings::{AccessLog, LogFormat, LogTo};
 
 /// How long lines are gathered: a write for each of them would cost more than the rest of a request.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of a line for which the queue has room: of longer ones it has room for fewer.
+const LONG: usize = 1024;
 /// How long the end waits for the last lines.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -100,7 +102,10 @@ impl Log {
 
     fn push(&self, line: &[u8]) {
         let mut pending = self.shared.pending.lock();
-        if pending.lines >= self.settings.queue.max(1) {
+        let room = self.settings.queue.max(1);
+        let is_full =
+            pending.lines >= room || pending.text.len() + line.len() > room.saturating_mul(LONG);
+        if is_full && pending.lines > 0 {
             self.shared.lost.fetch_add(1, Relaxed);
             return;
         }
@@ -277,4 +282,25 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_has_room_for_so_many_lines_and_fewer_long_ones() {
+        let settings = AccessLog { format: LogFormat::Json, to: LogTo::Stdout, queue: 4 };
+        // Nobody writes.
+        let pushed = |length: usize| {
+            let log = Log { settings: settings.clone(), shared: Arc::default() };
+            (0..10).for_each(|_| log.push(&vec![b'x'; length]));
+            let lines = log.shared.pending.lock().lines;
+            (lines, log.counts().1)
+        };
+        assert_eq!(pushed(10), (4, 6));
+        assert_eq!(pushed(LONG), (4, 6));
+        assert_eq!(pushed(2 * LONG), (2, 8));
+        assert_eq!(pushed(10 * LONG), (1, 9));
+    }
 }
