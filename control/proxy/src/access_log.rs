@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::settings::{AccessLog, LogFormat, LogTo};
 
 /// How long lines are gathered: a write for each of them would cost more than the rest of a request.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a line for which the queue has room: of longer ones it has room for fewer.
 const LONG: usize = 1024;
 /// How long the end waits for the last lines.
