@@ -96,8 +96,9 @@ fn what_is_known_of_servers_outlives_an_upgrade() {
     assert!(status.alarms.is_empty(), "{:?}", status.alarms);
 }
 
-#[test]
-fn what_control_is_told_during_an_upgrade_is_done_by_the_next() {
+/// Sends a signal to control while the next one is about to take over, to which it is to be passed on: then
+/// this is so.
+fn told_during_an_upgrade(signal: Signal, is_done: impl Fn(&L7) -> bool) {
     let lab = Lab::new().l4(1).l7(2).servers(2).control().start();
     let node = lab.l7(1);
     let mut release = Release::start(&lab, node);
@@ -111,33 +112,27 @@ fn what_control_is_told_during_an_upgrade_is_done_by_the_next() {
         let (status, said) = node.ctl(words);
         assert!(status.code() == Some(1) && said.contains("is being upgraded"), "{said}");
     }
-    release.signal(Signal::SIGHUP);
+    release.signal(signal);
     waiting.go_on();
     assert!(release.wait().success());
-    lab.wait_until("the next one has reloaded", SOON, || node.status().counters["reloads"] == 1);
+    lab.wait_until("the next one has done it", SOON, || is_done(node));
     busy.go_on("control was upgraded");
-
     busy.finish_whole();
 }
 
 #[test]
-fn a_stop_during_an_upgrade_stops_the_next() {
-    let lab = Lab::new().l4(1).l7(2).servers(2).control().start();
-    let node = lab.l7(1);
-    let mut release = Release::start(&lab, node);
-    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
-    let busy = Kept::busy(&lab, BUSY, PAUSE);
+fn a_reload_during_an_upgrade_is_done_by_the_next() {
+    told_during_an_upgrade(Signal::SIGHUP, |node| {
+        node.try_status().is_ok_and(|status| status.counters["reloads"] == 1)
+    });
+}
 
-    let waiting = release.begin_upgrade(&lab);
-    release.signal(Signal::SIGTERM);
-    waiting.go_on();
-    assert!(release.wait().success());
-    lab.wait_until("the next one has left, too", SOON, || {
+#[test]
+fn a_stop_during_an_upgrade_stops_the_next() {
+    told_during_an_upgrade(Signal::SIGTERM, |node| {
         let addresses = node.namespace().run("ip", &["-br", "addr", "show", "dev", "lo"]).unwrap();
         !addresses.contains("198.51.100.1") && !node.control_socket().exists()
     });
-    busy.go_on("l7-1 has left");
-    busy.finish_whole();
 }
 
 #[test]
