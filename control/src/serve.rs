@@ -115,7 +115,7 @@ pub struct Serve {
     started_with: Arc<Config>,
     /// Servers of which not all checks have said something, and what is thought of them meanwhile.
     assumed: BTreeMap<Name, ServerState>,
-    /// Nothing is known of some server since the start.
+    /// Since the start it has not been learned whether every pool has servers enough.
     is_unproven: bool,
     program: PathBuf,
     /// Told what became of the process that is to take over.

@@ -1,5 +1,7 @@
 //! What clients and L4 nodes see of an L7 node whose control begins anew.
 
+use std::process::Child;
+
 use admin::Effective;
 use lab::{L7, Lab};
 use system_tests::{SOON, URLS, text};
@@ -52,5 +54,52 @@ fn requests_are_served_before_checks_have_spoken_but_nobody_is_sent_here() {
     lab.edit_site(|_| original);
     assert!(node.ctl(&["reload"]).0.success());
     lab.wait_until("everybody has been asked", SOON, || health(&lab, node) == Some(200));
+    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
+}
+
+/// Somebody who lets everybody come, and says nothing, on port 9 of the node's loopback.
+struct Silent(Child);
+
+impl Silent {
+    fn listen(node: &L7) -> Self {
+        let program = "import socket, time\n\
+                       s = socket.create_server(('127.0.0.1', 9))\n\
+                       time.sleep(600)";
+        Self(node.namespace().command("python3").args(["-c", program]).spawn().unwrap())
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_holds_nobody_up() {
+    let lab = Lab::new().l4(1).l7(1).servers(2).control().start();
+    let node = lab.l7(1);
+    // A third server, which says nothing; its checks take longer than everything else here.
+    let _silent = Silent::listen(node);
+    lab.wait_until("it listens", SOON, || {
+        node.namespace().run("ss", &["-Hltn"]).unwrap().contains("127.0.0.1:9 ")
+    });
+    let nobody = "127.0.0.1:9";
+    lab.edit_site(|site| {
+        let plain = "name = \"plain\"\nservers = [";
+        let server = format!("{{ name = \"dead\", address = \"{nobody}\" }}, ");
+        let site = text::replaced(&site, plain, &format!("{plain}{server}"));
+        let (before, after) = site.split_once("name = \"plain\"").expect("the lab has it");
+        let slow = after.replacen("check.timeout = \"400ms\"", "check.timeout = \"60s\"", 1);
+        let slow = slow.replacen("check.interval = \"500ms\"", "check.interval = \"60s\"", 1);
+        format!("{before}name = \"plain\"{slow}")
+    });
+    node.kill_control();
+    node.start_control().unwrap();
+    lab.wait_until("servers enough are known", SOON, || health(&lab, node) == Some(200));
+    let status = node.status();
+    let plain = status.pools.iter().find(|pool| pool.name == "plain").expect("the lab has it");
+    assert_eq!(plain.servers[0].checks[0].state, None, "it has said nothing");
     lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
 }

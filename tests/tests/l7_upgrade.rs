@@ -36,8 +36,8 @@ fn a_release_that_comes_to_nothing_changes_nothing() {
     release.replace("exit 3");
     let (status, said) = node.ctl(&["upgrade"]);
     assert!(status.code() == Some(1) && said.contains("exit status: 3"), "{said}");
-    // One that does run, but cannot read the site file: nor is it known before.
-    release.replace("exec $built \"$@\" --node nobody");
+    // One that does run, but cannot read its site file.
+    release.replace("exec $built --take-over --site /nonexistent");
     let (status, said) = node.ctl(&["upgrade"]);
     assert!(status.code() == Some(1) && said.contains("does not take over"), "{said}");
     busy.go_on("two releases came to nothing");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use admin::Effective;
 use config::{Pool, Server};
 use health::Admin;
+use proxy::Availability;
 
 use super::verdict::Verdict;
 use super::{Serve, frontends, word};
@@ -82,7 +83,23 @@ impl Serve {
                 tracing::info!(pool, server, ?state, weight, reason, "verdict");
             }
         }
-        self.is_unproven &= !self.assumed.is_empty();
+        self.is_unproven = self.is_unproven && self.has_unproven_pool();
+    }
+
+    /// Whether it is still to be learned if some pool has servers enough.
+    fn has_unproven_pool(&self) -> bool {
+        let mut pools = self.site.config.pools.iter().enumerate();
+        pools.any(|(p, pool)| {
+            let places = (0..pool.servers.len()).map(|s| (p, s));
+            let (assumed, known): (Vec<_>, Vec<_>) =
+                places.partition(|place| self.assumed.contains_key(&self.name(*place)));
+            let is_up = |&(p, s): &(usize, usize)| {
+                let state = self.proxy.server_state(p, s);
+                state.is_some_and(|state| state.availability == Availability::Up)
+            };
+            !assumed.is_empty()
+                && known.iter().filter(|&place| is_up(place)).count() < pool.quorum as usize
+        })
     }
 
     pub(super) fn verdict(&self, place: (usize, usize), states: &admin::States) -> Verdict {
