@@ -65,7 +65,13 @@ impl Silent {
         let program = "import socket, time\n\
                        s = socket.create_server(('127.0.0.1', 9))\n\
                        time.sleep(600)";
-        Self(node.namespace().command("python3").args(["-c", program]).spawn().unwrap())
+        Self(
+            node.namespace()
+                .command("python3")
+                .args(["-c", program])
+                .spawn()
+                .expect("it is installed"),
+        )
     }
 }
 
