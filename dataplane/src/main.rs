@@ -50,8 +50,8 @@ use crate::tables::Force;
 use crate::team::Team;
 use crate::worker::{Parts, Shared, Worker};
 
-/// How long a worker sleeps when there is nothing to do, with `--idle adaptive`: with the kernel's
-/// timer slack its reaction stays below a millisecond.
+/// How long a worker sleeps when there is nothing to do, with `--idle adaptive`, twice as long
+/// after some silence: with the kernel's timer slack its reaction stays below a millisecond.
 const NAP: Duration = Duration::from_micros(400);
 
 /// Events of workers that the main thread has not seen yet. What does not fit happens again.
