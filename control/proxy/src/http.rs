@@ -9,6 +9,7 @@ mod outgoing;
 mod own;
 mod prepare;
 mod record;
+mod repeat;
 pub(crate) mod route;
 mod upgrade;
 
@@ -34,9 +35,11 @@ use self::own::Refusal;
 use self::record::{Open, Told, Trace};
 use self::route::Asked;
 use crate::core::{Core, State};
+use crate::interim::Interim;
 use crate::pool::Pool;
 use crate::settings::{Action, Frontend, Http, Mode, Route};
-use crate::stream::{Guarded, Phase, Stage};
+use crate::stage::{Phase, Stage};
+use crate::stream::Guarded;
 use crate::upstream::{Kept, Origin, Secured, Stream};
 
 /// A client, for as long as it is connected.
@@ -53,6 +56,7 @@ pub(crate) struct Client {
     /// Requests so far.
     requests: Cell<u64>,
     stage: Stage,
+    interim: Interim,
     /// Connections to servers that were told who it is.
     own: Rc<Kept>,
 }
@@ -64,9 +68,9 @@ impl Client {
         listening: SocketAddr,
         origin: Origin,
     ) -> Self {
-        let (requests, stage, own) = Default::default();
+        let (requests, stage, interim, own) = Default::default();
         let state = RefCell::new(core.state());
-        Self { core, frontend, state, listening, origin, requests, stage, own }
+        Self { core, frontend, state, listening, origin, requests, stage, interim, own }
     }
 
     /// Serves its requests until it or we have enough.
@@ -75,7 +79,7 @@ impl Client {
         S: Stream + 'static,
     {
         let Frontend { timeouts, limits, .. } = *self.frontend;
-        let stream = Guarded::new(stream, self.stage.clone(), timeouts);
+        let stream = Guarded::new(stream, self.stage.clone(), self.interim.clone(), timeouts);
         let leaving = self.core.leaving();
         let client = Rc::new(self);
         // Boxed, since hyper has room for one also while there is none.

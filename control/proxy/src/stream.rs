@@ -4,79 +4,16 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::interim::Interim;
 use crate::patience::Patience;
 use crate::settings::ClientTimeouts;
-
-/// Where the conversation with a client stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Nothing of the next request has come.
-    Idle,
-    /// A part of its header has.
-    Header,
-    /// It is being served: servers have deadlines of their own.
-    Serving,
-    /// Another protocol has taken the connection over: nothing of ours follows, and its deadlines are those
-    /// of tunnels.
-    Tunnel,
-}
-
-/// Shared by the connection and those who serve it. All are on one core, but what hyper hands out after an
-/// upgrade could go elsewhere.
-///
-/// In one number: the phase, [`UNREAD`], and how many phases there were.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stage(Arc<AtomicU32>);
-
-/// The bits of the phase.
-const PHASE: u32 = 3;
-/// There is more of a request's body than was read.
-const UNREAD: u32 = 4;
-/// A phase more.
-const NEXT: u32 = 8;
-
-impl Stage {
-    pub(crate) fn get(&self) -> Phase {
-        match self.0.load(Relaxed) & PHASE {
-            0 => Phase::Idle,
-            1 => Phase::Header,
-            2 => Phase::Serving,
-            _ => Phase::Tunnel,
-        }
-    }
-
-    /// Which phase this is, of all that there were: one may come and go unseen, and come again.
-    fn number(&self) -> u32 {
-        self.0.load(Relaxed) & !UNREAD
-    }
-
-    /// Whether a part of a request's body is still to be read.
-    pub(crate) fn set_unread(&self, is_unread: bool) {
-        let all = self.0.load(Relaxed) & !UNREAD;
-        self.0.store(if is_unread { all | UNREAD } else { all }, Relaxed);
-    }
-
-    fn is_unread(&self) -> bool {
-        self.0.load(Relaxed) & UNREAD != 0
-    }
-
-    /// The next phase; of a tunnel there is none.
-    pub(crate) fn set(&self, phase: Phase) {
-        if self.get() == Phase::Tunnel {
-            return;
-        }
-        let next = (self.0.load(Relaxed) & !PHASE).wrapping_add(NEXT);
-        self.0.store(next | phase as u32, Relaxed);
-    }
-}
+use crate::stage::{Phase, Stage};
 
 /// A connection that fails when a phase lasts too long.
 pub(crate) struct Guarded<S> {
@@ -88,6 +25,9 @@ pub(crate) struct Guarded<S> {
     deadline: Pin<Box<Sleep>>,
     /// With a client that does not read.
     patience: Patience,
+    interim: Interim,
+    /// All that was to be written has been.
+    is_flushed: bool,
     /// The last has been written.
     lingers: bool,
 }
@@ -97,11 +37,21 @@ const LINGER: Duration = Duration::from_secs(30);
 
 impl<S> Guarded<S> {
     /// One on which nothing has come yet.
-    pub(crate) fn new(inner: S, stage: Stage, timeouts: ClientTimeouts) -> Self {
+    pub(crate) fn new(inner: S, stage: Stage, interim: Interim, timeouts: ClientTimeouts) -> Self {
         let deadline = Box::pin(sleep_until(Instant::now() + timeouts.idle));
         let patience = Patience::of(timeouts.body);
         let timed = stage.number();
-        Self { inner, timed, stage, timeouts, deadline, patience, lingers: false }
+        Self {
+            inner,
+            timed,
+            stage,
+            timeouts,
+            deadline,
+            patience,
+            interim,
+            is_flushed: true,
+            lingers: false,
+        }
     }
 
     fn limit(&self, phase: Phase) -> Option<Duration> {
@@ -187,12 +137,29 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Guarded<S> {
+    /// Writes interim answers, if what is written next begins an answer.
+    fn write_interim(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.interim.any() {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.is_flushed {
+            self.interim.pass_over();
+            return Poll::Ready(Ok(()));
+        }
+        let written = self.interim.poll_write(Pin::new(&mut self.inner), context);
+        self.written(written, context)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.write_interim(context))?;
+        self.is_flushed = false;
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.written(written, context)
     }
@@ -202,6 +169,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.write_interim(context))?;
+        self.is_flushed = false;
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
         self.written(written, context)
     }
@@ -210,7 +179,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         self.inner.is_write_vectored()
     }
 
+    /// Asked by hyper each time that it has written all it has, also if that is nothing.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_flushed = true;
+        ready!(self.write_interim(context))?;
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
         // What that says is for the next who reads.
         let _ = self.is_over(context);
@@ -228,5 +200,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
             self.deadline.as_mut().reset(Instant::now() + LINGER);
         }
         self.linger(context).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use http::{HeaderMap, StatusCode};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn hints_wait_until_the_answer_before_has_gone() {
+        let (ours, mut theirs) = duplex(8);
+        let interim = Interim::default();
+        let timeouts = ClientTimeouts::default();
+        let mut stream = Guarded::new(ours, Stage::default(), interim.clone(), timeouts);
+        assert_eq!(stream.write(b"an answer").await.unwrap(), 8);
+
+        let _exchange = interim.open(&Context::from_waker(Waker::noop()));
+        interim.add(1, StatusCode::EARLY_HINTS, &HeaderMap::new());
+        let mut read = [0; 37];
+        let (written, _) = tokio::join!(
+            async {
+                stream.write_all(b"r").await?;
+                stream.flush().await?;
+                stream.write_all(b"ok").await
+            },
+            theirs.read_exact(&mut read),
+        );
+        written.unwrap();
+        assert_eq!(&read, b"an answerHTTP/1.1 103 Early Hints\r\n\r\n");
+        assert_eq!(theirs.read(&mut read).await.unwrap(), 2);
     }
 }

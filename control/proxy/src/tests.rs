@@ -5,6 +5,7 @@ mod answers;
 mod client;
 mod drain;
 mod hostile;
+mod interim;
 mod log;
 mod long;
 mod pools;

@@ -15,8 +15,8 @@ use super::outgoing::{Cut, Outgoing, Progress};
 use super::record::Record;
 use crate::patience::Patience;
 use crate::pool::{Lease, Server};
+use crate::stage::{Phase, Stage};
 use crate::stats::count;
-use crate::stream::{Phase, Stage};
 use crate::upstream::Kept;
 
 /// Where a server's connection goes once its answer has been read.

@@ -1,10 +1,12 @@
 //! A request at servers: one after the other, for as long as nothing of it can have had an effect.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{Request, Response, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::upgrade::OnUpgrade;
@@ -14,6 +16,7 @@ use super::answer::Release;
 use super::edit::{self, Known};
 use super::outgoing::Progress;
 use super::record::Trace;
+use super::repeat::{copy, has_odd_body, is_repeatable};
 use super::{Answer, Client, Outgoing, Refusal, headers, upgrade};
 use crate::affinity;
 use crate::assign::{Asker, Assigned, Nobody};
@@ -59,6 +62,7 @@ impl Attempt<'_> {
         let key = self.key(&request);
         let own = affinity::take(&self.client.core, self.pool, request.headers_mut());
         let asked = upgrade::take(&mut request);
+        let takes_interim = request.version() >= Version::HTTP_11;
         let progress = Rc::new(Progress::default());
         let limit = self.client.frontend.timeouts.body;
         let request = request.map(|body| match body.is_end_stream() {
@@ -66,12 +70,13 @@ impl Attempt<'_> {
             false => Outgoing::of(body, limit, progress.clone(), self.client.stage.clone()),
         });
         let prepared = self.prepared(request, asked.is_some());
-        async move { self.ask(prepared?, key, own, asked, progress).await }
+        async move { self.ask(prepared?, takes_interim, key, own, asked, progress).await }
     }
 
     async fn ask(
         self,
         mut request: Request<Outgoing>,
+        takes_interim: bool,
         key: Option<u64>,
         own: Option<ServerId>,
         asked: Option<OnUpgrade>,
@@ -81,6 +86,11 @@ impl Attempt<'_> {
         pool.budget.earn(pool.settings.retry_budget);
         let asker = Asker { core: &self.client.core, pool, key, own };
         let mut tried = Vec::new();
+        let interim = &self.client.interim;
+        let exchange = match takes_interim {
+            true => Some(poll_fn(|context| Poll::Ready(interim.open(context))).await),
+            false => None,
+        };
         loop {
             let Assigned { newer, place, lease } = match asker.assign(&tried).await {
                 Ok(assigned) => assigned,
@@ -103,6 +113,9 @@ impl Attempt<'_> {
                 }
             };
             let used = connection.used;
+            if let Some(exchange) = &exchange {
+                exchange.listen(&mut request, |headers| _ = headers::strip(headers));
+            }
             match self.send(connection, request, pool, server, lease, &progress).await {
                 // It speaks another protocol from now on, which nobody asked for.
                 Ok(response)
@@ -257,27 +270,6 @@ fn failure(
         (None, Some(copy)) if !error.error().is_timeout() => Failure::Repeatable(*copy),
         (None, _) => Failure::Lost,
     }
-}
-
-/// Whether a request may be sent twice: it changes nothing (RFC 9110 section 9.2.2), and is here as a whole.
-fn is_repeatable(request: &Request<Outgoing>) -> bool {
-    request.method().is_idempotent() && request.body().is_end_stream()
-}
-
-/// Whether a request has a body that servers may not expect (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.5). One that
-/// does not read it takes it for the next request, and its answer would be for whoever asks next.
-fn has_odd_body(request: &Request<Outgoing>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE)
-        && !request.body().is_end_stream()
-}
-
-fn copy(request: &Request<Outgoing>, progress: &Rc<Progress>) -> Request<Outgoing> {
-    let mut copy = Request::new(Outgoing::none(progress.clone()));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 /// Until nothing has moved for so long, for all that the client does.

@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::patience::Patience;
-use crate::stream::Stage;
+use crate::stage::Stage;
 
 /// Why a body ends before its end.
 #[derive(Debug, Error)]

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 
 use super::headers::upgrade;
 use super::{Answer, Client};
-use crate::stream::Phase;
+use crate::stage::Phase;
 use crate::tunnel;
 
 /// The client's side, if it asks: as far as servers are told.

@@ -1,4 +1,4 @@
-//! Protocols that take a connection over, answers before the answer, and those who only pretend to.
+//! Protocols that take a connection over, and those who only pretend to.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -135,17 +135,6 @@ fn nobody_is_connected_to_others() {
         assert!(matches!(status, Some(400 | 405)), "{target}: {status:?}");
     }
     assert_eq!(server.heads().len(), 0);
-}
-
-#[test]
-fn hints_before_the_answer_do_not_harm_it() {
-    let server = saying(
-        b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
-          HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\na",
-    );
-    let (_proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
-    let response = Client::connect(address).get("/");
-    assert_eq!((response.status, response.text()), (200, "a".to_owned()));
 }
 
 #[test]
