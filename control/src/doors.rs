@@ -120,6 +120,11 @@ pub struct Answering {
 }
 
 impl Answering {
+    /// Answers nobody new any more.
+    pub fn close(&self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+
     /// Answers nobody new any more, and waits until those who have asked have their answers.
     pub async fn finish(self) {
         let owed = self.owed.clone();
@@ -131,6 +136,6 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.close();
     }
 }

@@ -165,11 +165,12 @@ async fn serve(
         bpf_dir: args.bpf_dir.clone(),
         calls,
     };
-    let serving = serve::Serve::start(start).map_err(failed)?;
+    let mut serving = serve::Serve::start(start).map_err(failed)?;
+    serving.settled().await;
     let alive = started(node, Role::L7, &config);
     let (told, mut heard) = signals.heard();
     if let Some(predecessor) = predecessor {
-        predecessor.relieve(told);
+        serving.follow(predecessor.relieve(told));
     }
     match serving.run(&mut heard).await {
         serve::Ended::Stopped => {
@@ -177,9 +178,11 @@ async fn serve(
             // It may be gone already.
             let _ = std::fs::remove_file(&path);
         }
-        serve::Ended::HandedOver(handed) => {
+        serve::Ended::HandedOver(mut handed) => {
             notify::main_process(handed.heir.pid());
             alive.abort();
+            answering.close();
+            handed.tell();
             answering.finish().await;
             handed.finish(&mut heard).await.map_err(failed)?;
         }

@@ -6,20 +6,22 @@
 
 mod calls;
 mod frontends;
+mod handed;
 mod handover;
+mod in_flight;
 mod judge;
 mod leave;
 mod reload;
 mod report;
 mod servers;
 mod site;
+mod start;
 mod tunnel;
 mod upgrade;
 mod verdict;
 mod word;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +33,12 @@ use proxy::{Proxy, ServerState};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-pub use self::handover::{Estate, Heir, Inheritance, Predecessor, Thought};
+pub use self::handed::Handed;
+pub use self::handover::{Departing, Estate, Heir, Inheritance, Predecessor, Thought};
 pub use self::reload::NAMES;
 pub use self::servers::Finding;
 pub use self::site::Site;
+pub use self::start::{Start, listen};
 pub use self::word::{Word, find, word, words};
 
 use self::judge::Name;
@@ -42,6 +46,7 @@ use self::leave::Leaving;
 use self::reload::Waiting;
 use self::servers::Servers;
 use self::tunnel::Tunnel;
+use self::upgrade::Raised;
 use crate::admin::socket::Call;
 use crate::clock::boot;
 use crate::doors::{Doors, Sockets};
@@ -51,37 +56,10 @@ use crate::signals::Signal;
 use crate::states::Store;
 use crate::watch::Watch;
 
+/// How long another process may take until it serves, and whatever else an upgrade waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a state file that could not be written is tried again.
 const TURN: Duration = Duration::from_secs(5);
-
-/// What the loop begins with.
-#[derive(Debug)]
-pub struct Start {
-    /// The site file as it was read.
-    pub site: Site,
-    /// Its proxy, which listens already.
-    pub proxy: Proxy,
-    /// The names of its servers.
-    pub names: Names,
-    /// What is left of what an older process has handed over.
-    pub estate: Estate,
-    /// Where it answers.
-    pub doors: Doors,
-    /// The site file's path.
-    pub path: PathBuf,
-    /// Where this program lies: another release may come to lie there.
-    pub program: PathBuf,
-    /// What operators wanted when control last ran.
-    pub store: Arc<Store>,
-    /// The file that those are kept in.
-    pub state_file: PathBuf,
-    /// Where the kernel's settings of before are remembered.
-    pub state_dir: PathBuf,
-    /// Where what outlives control in the kernel is kept.
-    pub bpf_dir: PathBuf,
-    /// Requests of the admin socket.
-    pub calls: mpsc::Receiver<Call>,
-}
 
 /// The loop's state.
 pub struct Serve {
@@ -110,6 +88,10 @@ pub struct Serve {
     waiting: Option<Waiting>,
     watch: Option<Watch>,
     leaving: Option<Leaving>,
+    /// It was told to stop, itself.
+    is_told: bool,
+    /// The process that this one has taken over from, as long as it has clients.
+    predecessor: Option<Departing>,
     counters: Tally,
     /// What control was started with.
     started_with: Arc<Config>,
@@ -119,8 +101,8 @@ pub struct Serve {
     is_unproven: bool,
     program: PathBuf,
     /// Told what became of the process that is to take over.
-    heirs: mpsc::UnboundedSender<Option<Heir>>,
-    raised: mpsc::UnboundedReceiver<Option<Heir>>,
+    heirs: mpsc::UnboundedSender<Raised>,
+    raised: mpsc::UnboundedReceiver<Raised>,
     /// While one is being raised: what this process was told to do since.
     raising: Option<Vec<Signal>>,
 }
@@ -132,47 +114,6 @@ pub enum Ended {
     Stopped,
     /// Another process serves.
     HandedOver(Box<Handed>),
-}
-
-/// What is left when another process serves: connections that end by themselves.
-#[derive(Debug)]
-pub struct Handed {
-    /// The other process.
-    pub heir: Heir,
-    proxy: Proxy,
-    limit: Duration,
-}
-
-impl Handed {
-    /// Accepts nobody any more, and waits for the end of what is left, unless told twice to stop.
-    ///
-    /// # Errors
-    /// The other process has died meanwhile: whoever has started this one is to start it again.
-    pub async fn finish(self, signals: &mut mpsc::Receiver<Signal>) -> Result<(), String> {
-        let Self { mut heir, mut proxy, limit } = self;
-        tokio::select! {
-            () = leave::empty(&mut proxy, limit) => Ok(()),
-            () = leave::told_twice(signals) => Ok(()),
-            how = leave::death(&mut heir) => {
-                Err(format!("process {}, which has taken over, has died: {how}", heir.pid()))
-            }
-        }
-    }
-}
-
-/// Listens by the site file: the first thing, so that nobody is sent here in vain.
-///
-/// # Errors
-/// An address cannot be listened on, or a certificate cannot be used.
-pub fn listen(site: &Site, names: &Names, estate: &mut Estate) -> Result<Proxy, String> {
-    let settings = frontends::settings(site, names);
-    let inherited = std::mem::take(&mut estate.listeners);
-    let proxy = Proxy::start_with(workers(site), &settings, inherited)
-        .map_err(|error| error.to_string())?;
-    for thought in &estate.servers {
-        proxy.set_server(&thought.pool, &thought.server, thought.state);
-    }
-    Ok(proxy)
 }
 
 /// What control counts itself.
@@ -189,7 +130,7 @@ enum Event {
     Call(Call),
     Signal(Signal),
     Learned,
-    Raised(Option<Heir>),
+    Raised(Raised),
     File,
     Named(Host, Answer),
     Timer,
@@ -226,6 +167,8 @@ impl Serve {
             waiting: None,
             watch: None,
             leaving: None,
+            is_told: false,
+            predecessor: None,
             counters: Tally::default(),
             started_with: site.config.clone(),
             assumed: BTreeMap::new(),
@@ -240,10 +183,21 @@ impl Serve {
             state_file,
         };
         serve.aim(&thoughts.into_iter().map(|one| (one.pool, one.server)).collect());
-        serve.tell_own();
         serve.meet_peers();
+        serve.proxy.accept();
         serve.tunnel.set(tunnel::Wanted::of(&serve.site));
         Ok(serve)
+    }
+
+    /// Waits until packets come: VIPs and decapsulators are there, as far as they can be.
+    pub async fn settled(&self) {
+        // It has done what it was told before when it tells of itself.
+        let _ = self.tunnel.status().await;
+    }
+
+    /// Waits for this one before it takes the VIPs away: it has clients there.
+    pub fn follow(&mut self, predecessor: Departing) {
+        self.predecessor = Some(predecessor);
     }
 
     /// Serves until told to stop.
@@ -261,14 +215,13 @@ impl Serve {
                 Some(()) = self.learning.recv() => Event::Learned,
                 () = Watch::changed_or_never(&mut self.watch) => Event::File,
                 (host, answer) = self.names.next() => Event::Named(host, answer),
-                Some(heir) = self.raised.recv() => Event::Raised(heir),
+                Some(raised) = self.raised.recv() => Event::Raised(raised),
                 () = sleep_until(wake) => Event::Timer,
             };
             match event {
                 Event::Verdicts(ids) => {
                     let servers = self.servers.told_of(&ids);
                     self.judge(servers);
-                    self.tell_own();
                 }
                 Event::Call(call) => self.call(call),
                 Event::File if !self.obey(Signal::Reload) => break,
@@ -280,9 +233,11 @@ impl Serve {
                     }
                     self.go_on_with_reload();
                 }
-                Event::Raised(Some(heir)) => return self.hand_over(heir),
-                Event::Raised(None) if !self.resume() => break,
-                Event::Raised(None) => {}
+                Event::Raised(Raised::Serves(heir, answer)) => {
+                    return self.hand_over(*heir, answer, signals);
+                }
+                Event::Raised(Raised::Nothing) if !self.resume() => break,
+                Event::Raised(Raised::Nothing) => {}
                 Event::Learned => self.heard(),
                 Event::Timer => self.go_on_with_reload(),
             }
@@ -309,8 +264,10 @@ impl Serve {
         match signal {
             // What comes of it is told in log and status.
             Signal::Reload => self.reload(None),
+            // One that went to both processes comes twice, and is meant once.
+            Signal::Leave => self.begin_to_leave(),
             // Who says it twice does not want to wait.
-            Signal::Stop if self.leaving.is_some() => return false,
+            Signal::Stop if std::mem::replace(&mut self.is_told, true) => return false,
             Signal::Stop => self.begin_to_leave(),
         }
         true
@@ -318,23 +275,17 @@ impl Serve {
 
     /// Other nodes brought node states.
     fn heard(&mut self) {
-        self.tell_own();
         self.judge(self.servers.all());
         self.tell_peers();
     }
 
     /// Brings node states to their file, if it is behind.
     fn flush(&self) {
-        if !self.store.dirty() {
+        // Another process may be about to write there.
+        if !self.store.dirty() || self.raising.is_some() {
             return;
         }
         // What failed is told by the log, and tried again.
         tokio::spawn(self.store.clone().flushed());
     }
-}
-
-/// Threads of the proxy.
-fn workers(site: &Site) -> NonZeroUsize {
-    let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    site.own().workers.and_then(|workers| NonZeroUsize::new(workers.into())).unwrap_or(all)
 }

@@ -12,6 +12,8 @@ pub enum Signal {
     Reload,
     /// Stop, in order.
     Stop,
+    /// The same, said to the process that this one has taken over from: maybe to both.
+    Leave,
 }
 
 /// Signals, noted from the moment on in which this is made.

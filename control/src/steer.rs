@@ -278,8 +278,8 @@ pub async fn run(start: Start, mut signals: mpsc::Receiver<Signal>) -> Ended {
                 watch = steer.watch();
             }
             // Who says it twice does not want to wait.
-            Event::Signal(Signal::Stop) if steer.leaving.is_some() => break,
-            Event::Signal(Signal::Stop) => steer.begin_to_leave(),
+            Event::Signal(Signal::Stop | Signal::Leave) if steer.leaving.is_some() => break,
+            Event::Signal(Signal::Stop | Signal::Leave) => steer.begin_to_leave(),
             Event::File => {
                 let _ = steer.reload(false);
             }

@@ -116,8 +116,25 @@ impl Waiting {
     /// # Panics
     /// It does not.
     pub fn go_on(mut self) {
-        fs::write(&self.go, "").expect("a file");
+        self.go();
         assert!(wait(&mut self.upgrade, "palierctl upgrade").success());
+    }
+}
+
+impl Waiting {
+    fn go(&self) {
+        fs::write(&self.go, "").expect("a file");
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // It would wait for ever.
+        if !std::thread::panicking() {
+            return;
+        }
+        self.go();
+        let _ = self.upgrade.wait();
     }
 }
 

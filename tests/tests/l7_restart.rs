@@ -24,7 +24,7 @@ fn requests_are_served_before_checks_have_spoken_but_nobody_is_sent_here() {
     // Checks of the plain servers take longer than everything else here.
     let quick = "check.http = { path = \"/healthcheck\" }\ncheck.interval = \"500ms\"\n\
                  check.fast_interval = \"200ms\"\ncheck.timeout = \"400ms\"";
-    let slow = "check.http = { path = \"/late?seconds=20\" }\ncheck.interval = \"60s\"\ncheck.timeout = \"60s\"";
+    let slow = "check.http = { path = \"/late?seconds=600\" }\ncheck.interval = \"60s\"\ncheck.timeout = \"60s\"";
     let at = original.find("name = \"plain\"").expect("the lab has it");
     let (before, plain) = original.split_at(at);
     let changed = format!("{before}{}", text::replaced(plain, quick, slow));

@@ -1,5 +1,6 @@
 //! Another release of control takes over an L7 node, or does not.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -152,5 +153,119 @@ fn whoever_waits_for_its_last_clients_ends_when_the_next_one_dies() {
         assert_ne!(next, first);
         kill(Pid::from_raw(next.cast_signed()), Signal::SIGKILL).unwrap();
         assert_eq!(release.wait().code(), Some(1));
+    });
+}
+
+/// Has clients who come for one answer each come all the while, and nobody else.
+fn with_passers_by(lab: &Lab, meanwhile: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let clients: Vec<_> = URLS
+            .iter()
+            .cycle()
+            .take(4)
+            .map(|url| {
+                scope.spawn(|| {
+                    let mut served = 0;
+                    while !over.load(Relaxed) {
+                        let response = lab.client().get(url).expect("whoever comes is served");
+                        assert_eq!(response.status, 200);
+                        served += 1;
+                    }
+                    served
+                })
+            })
+            .collect();
+        meanwhile();
+        over.store(true, Relaxed);
+        let served: usize =
+            clients.into_iter().map(|client| client.join().expect("it ended")).sum();
+        assert!(served > 10);
+    });
+}
+
+#[test]
+fn clients_who_stay_for_one_answer_are_served_through_upgrades_by_one_or_the_other() {
+    let lab = Lab::new().l4(1).l7(1).servers(1).control().start();
+    let node = lab.l7(1);
+    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
+    with_passers_by(&lab, || {
+        for _ in 0..5 {
+            let first = node.status().pid;
+            let (status, said) = node.ctl(&["upgrade"]);
+            assert!(status.success(), "{said}");
+            assert_ne!(node.status().pid, first);
+            let old = format!("/proc/{first}/cmdline");
+            lab.wait_until("the first has ended", SOON, || {
+                std::fs::read(&old).map_or(true, |words| words.is_empty())
+            });
+        }
+    });
+}
+
+#[test]
+fn a_release_that_fails_late_has_accepted_nobody() {
+    let lab = Lab::new().l4(1).l7(1).servers(1).control().start();
+    let node = lab.l7(1);
+    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
+    let pid = node.status().pid;
+    let socket = node.control_socket();
+    let memory = socket.ancestors().nth(2).unwrap().join("state/vips.json");
+    with_passers_by(&lab, || {
+        std::fs::write(&memory, "{").unwrap();
+        for _ in 0..20 {
+            let (status, said) = node.ctl(&["upgrade"]);
+            assert!(status.code() == Some(1) && said.contains("does not take over"), "{said}");
+        }
+    });
+    assert_eq!(node.status().pid, pid);
+}
+
+#[test]
+fn a_node_that_is_drained_says_so_all_through_an_upgrade() {
+    let lab = Lab::new().l4(1).l7(1).servers(1).control().start();
+    let node = lab.l7(1);
+    assert!(node.ctl(&["drain", "l7-1"]).0.success());
+    let health = format!("http://{}/healthcheck", node.addresses().both()[0]);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut answers = Vec::new();
+            while !over.load(Relaxed) {
+                answers.push(lab.client().get(&health).expect("somebody answers").status);
+            }
+            answers
+        });
+        for _ in 0..5 {
+            let (status, said) = node.ctl(&["upgrade"]);
+            assert!(status.success(), "{said}");
+        }
+        over.store(true, Relaxed);
+        let answers = asking.join().unwrap();
+        assert!(answers.len() > 10 && answers.iter().all(|&status| status == 503), "{answers:?}");
+    });
+}
+
+#[test]
+fn a_stop_waits_for_the_clients_of_the_process_before() {
+    let lab = Lab::new().l4(1).l7(1).servers(1).control().start();
+    let node = lab.l7(1);
+    let mut release = Release::start(&lab, node);
+    lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
+    let first = node.status().pid;
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| lab.client().get(&format!("{}slow?seconds=15", URLS[0])));
+        lab.wait_until("a client is served slowly", SOON, || node.connections() == 1);
+        let waiting = release.begin_upgrade(&lab);
+        // As systemd does it, which knows of both.
+        release.signal(Signal::SIGTERM);
+        waiting.go_on();
+        let next = node.status().pid;
+        assert_ne!(next, first);
+        kill(Pid::from_raw(next.cast_signed()), Signal::SIGTERM).unwrap();
+        let response = slow.join().unwrap().expect("the VIP stays until it is through");
+        assert_eq!((response.status, response.body.len()), (200, 150 * 1024));
+        assert!(release.wait().success());
+        lab.wait_until("the next one has gone", SOON, || !node.control_socket().exists());
     });
 }

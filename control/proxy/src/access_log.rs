@@ -109,10 +109,12 @@ impl Log {
             self.shared.lost.fetch_add(1, Relaxed);
             return;
         }
+        let half = room.saturating_mul(LONG) / 2;
+        let was_short = pending.text.len() < half;
         pending.text.extend_from_slice(line);
         pending.lines += 1;
         // Half of the room is left for those who come until the writer is there.
-        let is_much = pending.lines == self.settings.queue.div_ceil(2);
+        let is_much = pending.lines == room.div_ceil(2) || was_short && pending.text.len() >= half;
         pending.hurry |= is_much;
         let wakes = pending.lines == 1 || is_much;
         drop(pending);

@@ -30,9 +30,11 @@ pub enum Drain {
     None,
     /// Its health answers 503, so that tier 2 sends no new flows; who comes is served.
     Announced,
-    /// Nobody new is accepted, and each answer is a connection's last.
+    /// Each answer is a connection's last.
     Closing,
-    /// Connections on which nothing is under way are closed.
+    /// Connections on which nothing is under way are closed, but for those who have only come: tier 2 is told
+    /// of the drain for as long as anybody is left. To a refusal it would say that this node is down, and take
+    /// its flows away.
     Leaving,
 }
 
@@ -216,10 +218,14 @@ impl Core {
         self.drained.get() >= Drain::Closing
     }
 
-    /// Waits until connections on which nothing is under way are to be closed.
+    /// Waits until connections of this moment are to be closed, if nothing is under way on them.
     pub(crate) fn leaving(&self) -> impl Future<Output = ()> + use<> {
         let mut drain = self.drain.clone();
+        let is_late = self.drained.get() >= Drain::Leaving;
         async move {
+            if is_late {
+                std::future::pending::<()>().await;
+            }
             if drain.wait_for(|drain| *drain >= Drain::Leaving).await.is_err() {
                 // Nobody is left who could say so: the process ends.
             }

@@ -23,6 +23,7 @@ mod pages;
 mod patience;
 mod pool;
 pub mod proxy_protocol;
+mod refused;
 pub mod settings;
 mod stage;
 mod state;
@@ -41,47 +42,17 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use thiserror::Error;
 use tokio::sync::watch;
 
 pub use crate::core::Drain;
 use crate::core::State;
+pub use crate::refused::Refused;
 use crate::settings::Settings;
 pub use crate::state::{
     Availability, FrontendStatus, NodeState, PoolStatus, ServerState, ServerStatus, Status,
 };
 pub use crate::stats::{BOUNDS_MS, Times};
 use crate::worker::{Order, Worker};
-
-/// Why settings are not in force.
-#[derive(Debug, Error)]
-pub enum Refused {
-    /// An address cannot be listened on.
-    #[error("{address} cannot be listened on: {source}")]
-    Listen {
-        /// It.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The access log cannot be written.
-    #[error("the access log cannot be written: {0}")]
-    Log(io::Error),
-    /// A certificate or a key cannot be used.
-    #[error("{0}")]
-    Tls(#[from] tls::Error),
-    /// A page for errors cannot be used.
-    #[error("the error page {path} cannot be used: {source}")]
-    Page {
-        /// Its file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// There can be no thread, or no runtime.
-    #[error("no thread for the proxy: {0}")]
-    Thread(io::Error),
-}
 
 /// Listeners of each address.
 pub type Listeners = BTreeMap<SocketAddr, Vec<TcpListener>>;
@@ -100,7 +71,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Serves by these settings, on so many cores. Servers are used until they are said to be unusable.
+    /// Listens by these settings, for so many cores: who comes waits until [`Proxy::accept`]. Servers are used
+    /// until they are said to be unusable.
     ///
     /// # Errors
     /// See [`Refused`]; nothing is left.
@@ -108,7 +80,14 @@ impl Proxy {
         Self::start_with(workers, settings, Listeners::new())
     }
 
-    /// The same, with listeners of another process ([`Proxy::listeners`]): whoever waits in them is served,
+    /// Serves from now on.
+    pub fn accept(&self) {
+        for worker in &self.workers {
+            worker.tell(Order::Accept);
+        }
+    }
+
+    /// The same as [`Proxy::start`], with listeners of another process ([`Proxy::listeners`]): whoever waits in them is served,
     /// and nobody is refused while both have them. Of addresses that are not in the settings they are
     /// closed.
     ///
@@ -271,12 +250,15 @@ impl Proxy {
         }
     }
 
-    /// The next step of going away, or back to [`Drain::None`] while nobody was refused.
-    pub fn drain(&mut self, drain: Drain) {
-        if drain >= Drain::Closing {
-            self.listening.clear();
-        }
+    /// The next step of going away, or back to [`Drain::None`]. Who comes is served in each of them.
+    pub fn drain(&self, drain: Drain) {
         self.drain.send_replace(drain);
+    }
+
+    /// Accepts nobody any more: nobody comes, or another process has the listeners.
+    pub fn close(&mut self) {
+        self.listening.clear();
+        self.workers.iter().for_each(|worker| worker.tell(Order::Close));
     }
 
     /// Opens the access log anew: its file may have been moved away.
@@ -284,6 +266,11 @@ impl Proxy {
         if let Some(log) = &self.state.log {
             log.reopen();
         }
+    }
+
+    /// Whether nobody is connected, and, as nobody is accepted any more, nobody will be.
+    pub fn is_over(&self) -> bool {
+        self.workers.iter().all(Worker::is_over)
     }
 
     /// Connections of clients that are open.

@@ -107,6 +107,10 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
     fn linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut space = [MaybeUninit::uninit(); 8192];
         loop {
+            // Not by the timer alone: where much was read in one go that does not run out either.
+            if Instant::now() >= self.deadline.deadline() {
+                return Poll::Ready(());
+            }
             let mut buffer = ReadBuf::uninit(&mut space);
             match Pin::new(&mut self.inner).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}

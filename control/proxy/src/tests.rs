@@ -107,8 +107,14 @@ fn settings(frontend: Frontend, pools: Vec<Pool>) -> Settings {
 /// A proxy of one frontend, and its address.
 fn start(frontend: Frontend, pools: Vec<Pool>) -> (Proxy, SocketAddr) {
     let address = frontend.listen[0].address;
-    let workers = NonZeroUsize::new(2).unwrap();
-    (Proxy::start(workers, &settings(frontend, pools)).unwrap(), address)
+    (serve(2, &settings(frontend, pools)), address)
+}
+
+/// A proxy that serves, on so many cores.
+fn serve(workers: usize, settings: &Settings) -> Proxy {
+    let proxy = Proxy::start(NonZeroUsize::new(workers).unwrap(), settings).unwrap();
+    proxy.accept();
+    proxy
 }
 
 /// The routes of a frontend, to be changed.

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -28,6 +28,10 @@ const TIDY: Duration = Duration::from_secs(1);
 pub(crate) enum Order {
     /// These settings, with listeners for the addresses that are new.
     Set(Arc<State>, Vec<(SocketAddr, StdListener)>),
+    /// Whoever waits in the listeners is served from now on.
+    Accept,
+    /// Nobody is accepted any more.
+    Close,
 }
 
 /// A worker, as the others see it. On drop it ends, with all its connections.
@@ -36,11 +40,13 @@ pub(crate) struct Worker {
     orders: Option<mpsc::UnboundedSender<Order>>,
     /// Connections that it has.
     open: Arc<AtomicUsize>,
+    /// It accepts nobody any more.
+    is_closed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    /// Starts one, that listens nowhere yet.
+    /// Starts one, that listens nowhere, and accepts nobody, yet.
     ///
     /// # Errors
     /// There can be no thread, or no runtime.
@@ -53,13 +59,14 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (orders, inbox) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
-        let counted = open.clone();
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let (counted, closed) = (open.clone(), is_closed.clone());
         let thread = thread::Builder::new().name(format!("proxy-{number}")).spawn(move || {
             let core = Rc::new(Core::new(state, drain.clone(), node, counted));
             let tasks = LocalSet::new();
-            tasks.block_on(&runtime, run(core, inbox, drain));
+            tasks.block_on(&runtime, run(core, inbox, drain, &closed));
         })?;
-        Ok(Self { orders: Some(orders), open, thread: Some(thread) })
+        Ok(Self { orders: Some(orders), open, is_closed, thread: Some(thread) })
     }
 
     pub(crate) fn tell(&self, order: Order) {
@@ -70,7 +77,13 @@ impl Worker {
     }
 
     pub(crate) fn open(&self) -> usize {
-        self.open.load(Relaxed)
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody is connected, and nobody will be.
+    pub(crate) fn is_over(&self) -> bool {
+        // Whoever was accepted before is counted.
+        self.is_closed.load(Ordering::Acquire) && self.open() == 0
     }
 }
 
@@ -88,32 +101,49 @@ async fn run(
     core: Rc<Core>,
     mut orders: mpsc::UnboundedReceiver<Order>,
     mut drain: watch::Receiver<Drain>,
+    is_closed: &AtomicBool,
 ) {
     let mut accepting: HashMap<SocketAddr, Vec<AbortHandle>> = HashMap::new();
+    // Listeners at which nobody is accepted yet, until it is said that somebody shall be.
+    let mut waiting = Some(Vec::new());
     let mut tidy = interval(TIDY);
     tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             order = orders.recv() => {
-                let Some(Order::Set(state, new)) = order else { return };
-                let gone = |address: &SocketAddr| state.door(*address).is_none();
-                let gone = accepting.extract_if(|address, _| gone(address));
-                gone.flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
-                let frontends = state.stats.clone();
-                core.set_state(state);
-                frontends.values().for_each(|stats| stats.admission.changed());
+                let new = match order {
+                    None => return,
+                    Some(Order::Accept) => waiting.take().unwrap_or_default(),
+                    Some(Order::Close) => {
+                        accepting.drain().flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
+                        // A task that is aborted is not polled again: it accepts nobody.
+                        is_closed.store(true, Ordering::Release);
+                        continue;
+                    }
+                    Some(Order::Set(state, new)) => {
+                        let gone = |address: &SocketAddr| state.door(*address).is_none();
+                        let gone = accepting.extract_if(|address, _| gone(address));
+                        gone.flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
+                        let frontends = state.stats.clone();
+                        core.set_state(state);
+                        frontends.values().for_each(|stats| stats.admission.changed());
+                        match &mut waiting {
+                            None => new,
+                            Some(waiting) => {
+                                waiting.extend(new);
+                                continue;
+                            }
+                        }
+                    }
+                };
                 for (address, listener) in new {
                     let accept = accept(core.clone(), address, listener);
                     accepting.entry(address).or_default().push(spawn_local(accept).abort_handle());
                 }
             }
             Ok(()) = drain.changed() => {
-                let drain = *drain.borrow_and_update();
-                core.set_drain(drain);
-                if drain >= Drain::Closing {
-                    accepting.drain().flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
-                }
+                core.set_drain(*drain.borrow_and_update());
             }
             _ = tidy.tick() => {
                 let state = core.state();

@@ -236,8 +236,12 @@ async fn answer(
     };
     let (reply, answer) = oneshot::channel();
     match calls.send(Call { request, uid, stats: None, reply }).await {
-        Ok(()) => answer.await.unwrap_or_else(|_| Reply::Error("no answer: stopping".into())),
-        Err(_) => Reply::Error("no answer: stopping".into()),
+        Ok(()) => answer.await.unwrap_or_else(|_| {
+            Reply::Error("no answer: this process ends, and another one may answer by now".into())
+        }),
+        Err(_) => {
+            Reply::Error("no answer: this process ends, and another one may answer by now".into())
+        }
     }
 }
 

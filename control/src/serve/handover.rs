@@ -20,18 +20,17 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
 use proxy::{Listeners, ServerState};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
-pub use self::inherit::{Inheritance, Predecessor};
+pub use self::inherit::{Departing, Inheritance, Predecessor};
+use super::PATIENCE;
 use super::servers::Finding;
 use crate::doors::Sockets;
 use crate::signals::Signal;
 
-/// How long the new process may take until it serves.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The flag that tells the new process.
 const FLAG: &str = "--take-over";
 const READY: &[u8] = b"ready\n";
@@ -57,8 +56,20 @@ struct Will {
     /// Other addresses, of one listener each.
     others: Vec<SocketAddr>,
     admin: bool,
+    #[serde(default, deserialize_with = "understood")]
     servers: Vec<Thought>,
+    #[serde(default, deserialize_with = "understood")]
     findings: Vec<Finding>,
+}
+
+/// Of what another release knows, that which this one understands: the rest is found out again.
+fn understood<'de, D, T>(from: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let all = Vec::<serde_json::Value>::deserialize(from)?;
+    Ok(all.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect())
 }
 
 /// What is thought of a server.
@@ -135,7 +146,7 @@ impl Heir {
 const fn word(signal: Signal) -> &'static str {
     match signal {
         Signal::Reload => "reload",
-        Signal::Stop => "leave",
+        Signal::Stop | Signal::Leave => "leave",
     }
 }
 
@@ -168,6 +179,18 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+
+    #[test]
+    fn what_another_release_knows_is_taken_as_far_as_it_is_understood() {
+        let known = r#"{"listeners": [], "others": [], "admin": false, "weather": "fine",
+            "findings": [{"colour": "blue"}], "servers": [7]}"#;
+        let will: Will = serde_json::from_str(known).unwrap();
+        assert!(will.servers.is_empty() && will.findings.is_empty());
+        let older = r#"{"listeners": [], "others": [], "admin": false}"#;
+        assert!(serde_json::from_str::<Will>(older).is_ok());
+        // Without its sockets nothing is taken over.
+        assert!(serde_json::from_str::<Will>(r#"{"others": [], "admin": false}"#).is_err());
+    }
 
     #[test]
     fn descriptors_come_in_their_order_however_many_there_are() {

@@ -84,6 +84,7 @@ impl Serve {
             }
         }
         self.is_unproven = self.is_unproven && self.has_unproven_pool();
+        self.tell_own();
     }
 
     /// Whether it is still to be learned if some pool has servers enough.
@@ -117,7 +118,7 @@ impl Serve {
         states.get(&self.site.own().name).map_or(Admin::Ready, |entry| entry.state)
     }
 
-    /// Has the health URIs say what holds of this node.
+    /// Has the health URIs say what holds of this node; so does whatever is thought of servers anew.
     pub(super) fn tell_own(&self) {
         let (own, _) = self.servers.of_own();
         // L4 nodes send nobody before it is known who is there.

@@ -1,18 +1,17 @@
 //! An orderly stop, in the steps in which nobody is hurt: first the L4 nodes hear of it and send no new
-//! flows; then nobody is accepted any more, and each answer is its connection's last; then connections on
-//! which nothing is under way are closed; at the end packets are no longer taken out of tunnels, and the
-//! VIPs go, last of all.
+//! flows; then each answer is its connection's last; then connections on which nothing is under way are closed;
+//! once nobody is left nobody is accepted any more, packets are no longer taken out of tunnels, and the VIPs go,
+//! last of all. For as long as somebody is left the L4 nodes are answered: a node that refuses them is down to
+//! them, and after `down_hold` it would lose the flows that it still has.
 
-use std::process::ExitStatus;
 use std::time::Duration;
 
+use api::Prefix;
 use proxy::{Drain, Proxy};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::{Heir, Serve};
+use super::{Departing, Serve, in_flight};
 use crate::notify;
-use crate::signals::Signal;
 
 /// How long answers that say `Connection: close` may take to empty connections, before idle ones are
 /// closed.
@@ -30,6 +29,8 @@ pub(super) struct Leaving {
     next: Instant,
     /// When it is over, whoever is still connected.
     hard: Instant,
+    /// Nobody is accepted any more.
+    is_closed: bool,
 }
 
 impl Leaving {
@@ -45,7 +46,7 @@ impl Leaving {
     pub(super) const fn word(&self) -> &'static str {
         match self.step {
             Drain::None | Drain::Announced => "the L4 nodes are told",
-            Drain::Closing => "nobody new is accepted",
+            Drain::Closing => "each answer is its connection's last",
             Drain::Leaving => "the last connections end",
         }
     }
@@ -54,9 +55,10 @@ impl Leaving {
 /// Has the connections of a proxy end, whom nobody new comes to; those that are left after `limit` are cut.
 pub(super) async fn empty(proxy: &mut Proxy, limit: Duration) {
     let hard = Instant::now() + SOFT + limit;
+    proxy.close();
     proxy.drain(Drain::Closing);
     let soft = Instant::now() + SOFT;
-    while proxy.open() > 0 && Instant::now() < hard {
+    while !proxy.is_over() && Instant::now() < hard {
         if Instant::now() >= soft {
             proxy.drain(Drain::Leaving);
         }
@@ -64,67 +66,74 @@ pub(super) async fn empty(proxy: &mut Proxy, limit: Duration) {
     }
 }
 
-/// Waits until somebody does not want to wait any more.
-pub(super) async fn told_twice(signals: &mut mpsc::Receiver<Signal>) {
-    let mut told = 0;
-    while told < 2 {
-        match signals.recv().await {
-            Some(Signal::Stop) => told += 1,
-            Some(Signal::Reload) => {}
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// Waits until the process that has taken over ends otherwise than by an orderly stop; and how.
-pub(super) async fn death(heir: &mut Heir) -> ExitStatus {
-    loop {
-        match heir.ended() {
-            Ok(Some(how)) if !how.success() => return how,
-            Ok(Some(_)) | Err(_) => std::future::pending().await,
-            Ok(None) => sleep(COUNT).await,
-        }
-    }
-}
-
 impl Serve {
-    /// An orderly stop begins.
+    /// An orderly stop begins, if it has not.
     pub(super) fn begin_to_leave(&mut self) {
+        if self.leaving.is_some() {
+            return;
+        }
         let (heard, limit) = (self.heard_by(), self.limit());
         tracing::info!(?heard, ?limit, "stopping: the L4 nodes are told first");
         notify::stopping();
         self.forget_reload();
         let now = Instant::now();
-        self.leaving =
-            Some(Leaving { step: Drain::Announced, next: now + heard, hard: now + heard + limit });
+        self.leaving = Some(Leaving {
+            step: Drain::Announced,
+            next: now + heard,
+            hard: now + heard + limit,
+            is_closed: false,
+        });
         self.proxy.drain(Drain::Announced);
         self.tell_own();
     }
 
     /// The next step, if it is time for it. Says whether that was the last.
     pub(super) fn leave_on(&mut self) -> bool {
-        let Some(leaving) = &mut self.leaving else { return false };
-        let now = Instant::now();
-        match leaving.step {
+        let Some(mut leaving) = self.leaving else { return false };
+        let (now, open) = (Instant::now(), self.proxy.open());
+        let is_over = match leaving.step {
             Drain::None | Drain::Announced if now >= leaving.next => {
                 (leaving.step, leaving.next) = (Drain::Closing, now + SOFT);
-                self.proxy.drain(Drain::Closing);
                 false
             }
-            Drain::Closing if now >= leaving.next || self.proxy.open() == 0 => {
+            Drain::None | Drain::Announced => false,
+            Drain::Closing if now >= leaving.next || open == 0 => {
                 leaving.step = Drain::Leaving;
-                self.proxy.drain(Drain::Leaving);
-                self.proxy.open() == 0
+                false
             }
-            Drain::Leaving => {
-                let open = self.proxy.open();
-                if open > 0 && now >= leaving.hard {
+            Drain::Closing => false,
+            Drain::Leaving if now >= leaving.hard => {
+                if open > 0 {
                     tracing::warn!(open, "connections are cut: `drain_timeout` is over");
                 }
-                open == 0 || now >= leaving.hard
+                true
             }
-            Drain::None | Drain::Announced | Drain::Closing => false,
+            Drain::Leaving if leaving.is_closed => self.proxy.is_over() && self.all_have_all(),
+            Drain::Leaving => {
+                // Who comes now, as a check does, is gone again at the next look.
+                if open == 0 && self.has_succeeded() && self.all_have_all() {
+                    self.proxy.close();
+                    leaving.is_closed = true;
+                }
+                false
+            }
+        };
+        if self.leaving.replace(leaving).is_none_or(|before| before.step != leaving.step) {
+            self.proxy.drain(leaving.step);
         }
+        is_over
+    }
+
+    /// Whether nobody is left of the process that this one has taken over from: its clients came to the same
+    /// VIPs.
+    fn has_succeeded(&self) -> bool {
+        self.predecessor.as_ref().is_none_or(Departing::has_gone)
+    }
+
+    /// Whether clients have all that was written to them.
+    fn all_have_all(&self) -> bool {
+        let vips = self.site.vips().iter().map(Prefix::address).collect();
+        in_flight::count(&vips) == 0
     }
 
     /// The end of an orderly stop.

@@ -1,11 +1,22 @@
 //! Another release takes over this node, as far as the loop is concerned.
 
+use std::sync::mpsc::RecvTimeoutError;
+
 use admin::{Change, Reply};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::calls::refused;
 use super::handover::Thought;
-use super::{Ended, Estate, Handed, Heir, Serve, tunnel};
+use super::{Ended, Estate, Handed, Heir, PATIENCE, Serve, tunnel};
+use crate::signals::Signal;
+
+/// What became of a process that was to take over.
+pub(super) enum Raised {
+    /// It serves; and who is to be told.
+    Serves(Box<Heir>, (oneshot::Sender<Reply>, Reply)),
+    /// Nothing, of which whoever asked was told.
+    Nothing,
+}
 
 impl Serve {
     /// Has another release take over: it is started, gets the listening sockets, and serves.
@@ -24,19 +35,29 @@ impl Serve {
         let at_rest = self.tunnel.rest();
         let (program, heirs) = (self.program.clone(), self.heirs.clone());
         tokio::task::spawn_blocking(move || {
-            // Gone, it is at rest, too.
-            let _ = at_rest.recv();
-            let (answer, heir) = match Heir::raise(&program, estate) {
+            let heir = match at_rest.recv_timeout(PATIENCE) {
+                Err(RecvTimeoutError::Timeout) => Err("the tunnel's thread does not answer".into()),
+                // Gone, it is at rest, too.
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                    let raised = Heir::raise(&program, estate);
+                    raised.map_err(|error| format!("{}: {error}", program.display()))
+                }
+            };
+            let raised = match heir {
                 Ok(heir) => {
                     let note =
                         format!("process {} of {} serves now", heir.pid(), program.display());
-                    (Reply::Done(Change { notes: vec![note], failed: Vec::new() }), Some(heir))
+                    let done = Reply::Done(Change { notes: vec![note], failed: Vec::new() });
+                    Raised::Serves(Box::new(heir), (reply, done))
                 }
-                Err(error) => (refused(format!("{}: {error}", program.display())), None),
+                Err(error) => {
+                    // A caller that is gone needs no answer.
+                    let _ = reply.send(refused(error));
+                    Raised::Nothing
+                }
             };
-            // A caller that is gone needs no answer; the loop ends only with the process.
-            let _ = reply.send(answer);
-            let _ = heirs.send(heir);
+            // The loop ends only with the process.
+            let _ = heirs.send(raised);
         });
     }
 
@@ -80,14 +101,24 @@ impl Serve {
     }
 
     /// Everything but the connections that there are is another process's now.
-    pub(super) fn hand_over(mut self, mut heir: Heir) -> Ended {
-        for signal in self.raising.take().unwrap_or_default() {
+    pub(super) fn hand_over(
+        mut self,
+        mut heir: Heir,
+        answer: (oneshot::Sender<Reply>, Reply),
+        signals: &mut mpsc::Receiver<Signal>,
+    ) -> Ended {
+        let mut told = self.raising.replace(Vec::new()).unwrap_or_default();
+        told.extend(std::iter::from_fn(|| signals.try_recv().ok()));
+        for signal in told {
             if let Err(error) = heir.tell(signal) {
                 tracing::error!(%error, ?signal, "the process that has taken over does not hear");
             }
         }
+        while let Ok(call) = self.calls.try_recv() {
+            self.call(call);
+        }
         let limit = self.limit();
-        Ended::HandedOver(Box::new(Handed { heir, proxy: self.proxy, limit }))
+        Ended::HandedOver(Box::new(Handed { heir, proxy: self.proxy, limit, answer: Some(answer) }))
     }
 }
 

@@ -39,6 +39,22 @@ fn busy_clients_lose_nothing_when_a_node_goes_away() {
         stop.store(true, SeqCst);
     });
     wait_until("nobody is left", || proxy.open() == 0);
+    // Tier 2 hears of the drain to the end, and is not refused.
+    proxy.drain(Drain::Leaving);
+    for _ in 0..20 {
+        assert_eq!(Client::connect(address).get("/healthcheck").status, 503);
+        // Who says nothing at first was not idle.
+        let mut late = Client::connect(address);
+        thread::sleep(5 * MS);
+        let response = late.get("/");
+        assert_eq!(
+            (response.text(), response.header("connection").as_deref()),
+            ("a".into(), Some("close"))
+        );
+    }
+    assert!(!proxy.is_over());
+    proxy.close();
+    wait_until("it is over", || proxy.is_over());
     assert!(std::net::TcpStream::connect(address).is_err(), "nobody new is accepted");
 }
 
@@ -48,7 +64,7 @@ fn who_says_nothing_is_closed_at_the_end_and_what_is_under_way_is_finished() {
         thread::sleep(300 * MS); // a slow answer
         Some(super::server::ok("slow"))
     });
-    let (mut proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let (proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
     let mut idle = Client::connect(address);
     assert_eq!(idle.get("/").text(), "slow");
     let mut busy = Client::connect(address);
@@ -113,12 +129,14 @@ fn another_process_takes_the_listeners_over_and_nobody_is_refused() {
             let workers = NonZeroUsize::new(workers).unwrap();
             let inherited = running.listeners().unwrap();
             let next = Proxy::start_with(workers, &settings, inherited).unwrap();
+            next.accept();
             let mut old = std::mem::replace(&mut running, next);
+            old.close();
             old.drain(Drain::Closing);
             let before = server.heads().len();
             wait_until("requests go on", || server.heads().len() > before + 50);
             old.drain(Drain::Leaving);
-            wait_until("the old one is empty", || old.open() == 0);
+            wait_until("the old one is empty", || old.is_over());
         }
         stop.store(true, SeqCst);
         let served: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
@@ -143,7 +161,7 @@ fn clients_of_a_frontend_that_is_gone_stay_with_its_pool() {
 #[test]
 fn who_has_said_nothing_holds_nobody_up() {
     let server = Server::named("a");
-    let (mut proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
+    let (proxy, address) = start(frontend(), vec![pool("p", &[server.address])]);
     let mut silent = Client::connect(address);
     wait_until("it is there", || proxy.open() == 1);
     proxy.drain(Drain::Closing);
@@ -166,6 +184,7 @@ fn a_websocket_that_begins_as_the_node_goes_is_one() {
     // In the middle of a header, as nobody is accepted any more.
     client.say("GET / HTTP/1.1\r\nHost: a\r\n");
     wait_until("it is there", || proxy.open() == 1);
+    proxy.close();
     proxy.drain(Drain::Closing);
     wait_until("nobody is accepted", || std::net::TcpStream::connect(address).is_err());
     client.say("Connection: upgrade\r\nUpgrade: websocket\r\n\r\n");

@@ -16,7 +16,7 @@ fn logging(
     let path = folder.path().join("access.log");
     settings.access_log = Some(AccessLog { format, to: LogTo::File(path.clone()), queue: 1000 });
     let address = settings.frontends[0].listen[0].address;
-    (Proxy::start(NonZeroUsize::new(2).unwrap(), &settings).unwrap(), address, path)
+    (serve(2, &settings), address, path)
 }
 
 fn lines(path: &Path, count: usize) -> Vec<String> {

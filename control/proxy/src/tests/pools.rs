@@ -111,7 +111,7 @@ fn who_waits_gets_servers_that_come_meanwhile() {
     pool.queue = Queue { length: 5, timeout: SOON };
     let settings = settings(frontend(), vec![pool]);
     let address = settings.frontends[0].listen[0].address;
-    let mut proxy = Proxy::start(NonZeroUsize::MIN, &settings).unwrap();
+    let mut proxy = serve(1, &settings);
     let first = ask(address, 1);
     wait_until("one is inside", || gate.inside.load(SeqCst) == 1);
     let others = ask(address, 3);

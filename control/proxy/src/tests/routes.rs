@@ -81,7 +81,7 @@ fn the_proxy_answers_itself_where_it_is_told_to() {
     });
     let settings = settings(frontend, vec![pool("p", &[free_address()])]);
     let address = settings.frontends[0].listen[0].address;
-    let mut proxy = Proxy::start(NonZeroUsize::MIN, &settings).unwrap();
+    let mut proxy = serve(1, &settings);
     let mut client = Client::connect(address);
     assert!(client.get("/robots.txt").text().starts_with("User-agent"));
     let failed = client.get("/");

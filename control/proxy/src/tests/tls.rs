@@ -279,7 +279,7 @@ fn a_session_goes_on_at_another_node_of_the_site_and_nowhere_else() {
         let mut settings = settings(secure(folder.tls(&["a.pem"])), pools);
         settings.tickets = secret.map(crate::tls::TicketSecret::new);
         let address = settings.frontends[0].listen[0].address;
-        (Proxy::start(NonZeroUsize::new(2).unwrap(), &settings).unwrap(), address)
+        (serve(2, &settings), address)
     };
     let (_one, here) = node(Some(b"the site's secret"));
     let (_two, there) = node(Some(b"the site's secret"));

@@ -85,7 +85,7 @@ fn websockets_count_until_their_end() {
     let mut limited = pool("p", &[server.address]);
     limited.servers[0].max_connections = Some(1);
     limited.queue.timeout = 100 * MS;
-    let (mut proxy, address) = start(frontend(), vec![limited]);
+    let (proxy, address) = start(frontend(), vec![limited]);
     let mut client = Client::connect(address);
     assert_eq!(client.ask(UPGRADE).status, 101);
     client.say("hello");

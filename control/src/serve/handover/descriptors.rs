@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
+use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 /// Descriptors in one message (SCM_MAX_FD is 253).
@@ -14,7 +15,13 @@ pub(super) fn send(stream: &UnixStream, all: &[RawFd]) -> io::Result<()> {
     for batch in all.chunks(BATCH) {
         let rights = [ControlMessage::ScmRights(batch)];
         let byte = [IoSlice::new(b"F")];
-        sendmsg::<()>(stream.as_raw_fd(), &byte, &rights, MsgFlags::empty(), None)?;
+        while let Err(error) =
+            sendmsg::<()>(stream.as_raw_fd(), &byte, &rights, MsgFlags::empty(), None)
+        {
+            if error != Errno::EINTR {
+                return Err(error.into());
+            }
+        }
     }
     Ok(())
 }
@@ -27,12 +34,19 @@ pub(super) fn receive(stream: &UnixStream, wanted: usize) -> io::Result<Vec<Owne
         let mut byte = [0];
         let mut into = [IoSliceMut::new(&mut byte)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let message = recvmsg::<()>(stream.as_raw_fd(), &mut into, Some(&mut space), flags)?;
+        // Signals come here, too, and with a timeout the kernel does not go on by itself.
+        let message = loop {
+            match recvmsg::<()>(stream.as_raw_fd(), &mut into, Some(&mut space), flags) {
+                Err(Errno::EINTR) => {}
+                received => break received?,
+            }
+        };
         if message.bytes == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let before = all.len();
-        for part in message.cmsgs()? {
+        // What was cut off is refused as a whole.
+        for part in message.cmsgs().into_iter().flatten() {
             if let ControlMessageOwned::ScmRights(descriptors) = part {
                 all.extend(descriptors.into_iter().map(owned));
             }

@@ -1,15 +1,20 @@
 //! The new process's side: what it gets, and from whom.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use config::{Address, Config, Host};
+use nix::unistd::dup2_stdin;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 
-use super::{Estate, PATIENCE, READY, Thought, Will, descriptors, word};
+use super::super::PATIENCE;
+use super::{Estate, READY, Thought, Will, descriptors, word};
 use crate::doors::Sockets;
 use crate::signals::Signal;
 
@@ -28,7 +33,10 @@ impl Inheritance {
     /// # Errors
     /// There is none.
     pub fn take() -> io::Result<Self> {
-        Self::from(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
+        let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+        // Programs that checks run have it as theirs.
+        dup2_stdin(File::open("/dev/null")?)?;
+        Self::from(stream)
     }
 
     pub(super) fn from(mut stream: UnixStream) -> io::Result<Self> {
@@ -84,17 +92,34 @@ pub struct Predecessor {
 impl Predecessor {
     /// Tells it that this process serves, whereupon it lets go; what it was told to do meanwhile is passed on
     /// to `signals`.
-    pub fn relieve(mut self, signals: mpsc::Sender<Signal>) {
+    pub fn relieve(mut self, signals: mpsc::Sender<Signal>) -> Departing {
+        let departing = Departing::default();
         if let Err(error) = self.stream.write_all(READY) {
             // Then this one is all the more needed.
             tracing::warn!(%error, "the process that is to let go has ended");
-            return;
+            departing.0.store(true, Relaxed);
+            return departing;
         }
+        let gone = departing.clone();
         tokio::spawn(async move {
+            // The end of the stream, or an error, is that of the process.
             if let Err(error) = pass_on(self.stream, signals).await {
                 tracing::debug!(%error, "the process that has let go is gone");
             }
+            gone.0.store(true, Relaxed);
         });
+        departing
+    }
+}
+
+/// A process that has let go, and ends with its last client.
+#[derive(Clone, Debug, Default)]
+pub struct Departing(Arc<AtomicBool>);
+
+impl Departing {
+    /// Whether it has ended.
+    pub fn has_gone(&self) -> bool {
+        self.0.load(Relaxed)
     }
 }
 
@@ -102,12 +127,11 @@ async fn pass_on(stream: UnixStream, signals: mpsc::Sender<Signal>) -> io::Resul
     stream.set_nonblocking(true)?;
     let mut words = BufReader::new(tokio::net::UnixStream::from_std(stream)?).lines();
     while let Some(said) = words.next_line().await? {
-        let meant = [Signal::Reload, Signal::Stop].into_iter().find(|one| word(*one) == said);
+        let meant = [Signal::Reload, Signal::Leave].into_iter().find(|one| word(*one) == said);
         // Another release may say what this one does not know.
         let Some(signal) = meant else { continue };
-        if signals.send(signal).await.is_err() {
-            return Ok(());
-        }
+        // A loop that has ended hears nothing any more.
+        let _ = signals.send(signal).await;
     }
     Ok(())
 }
