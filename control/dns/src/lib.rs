@@ -1,10 +1,18 @@
 //! Tier 0: zones, and answers that follow health.
 //!
 //! A [`zone::Zone`] is read from a master file, with gdnsd's dynamic records in it, and looked up by name.
+//! [`answer::Server::answer`] says what a question gets: a pure function of the question, the [`Zones`], what
+//! resolvers say, and who asks.
 
+pub mod answer;
+mod cookie;
+pub mod message;
 mod name;
 mod rtype;
 pub mod zone;
+mod zones;
 
+pub use crate::cookie::Jar;
 pub use crate::name::{LONGEST_NAME, Name, NameError};
 pub use crate::rtype::Rtype;
+pub use crate::zones::Zones;
