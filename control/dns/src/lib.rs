@@ -9,6 +9,7 @@ mod cookie;
 pub mod message;
 mod name;
 mod rtype;
+pub mod serve;
 pub mod zone;
 mod zones;
 
