@@ -1,9 +1,9 @@
 //! What is answered: a function of the question, the zones, what resolvers say, and who asks. The same for UDP,
 //! TCP and TLS.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod terms;
 
-use crate::cookie::Jar;
+pub use self::terms::{Asker, Outcome, Question, Resolve, Resolved, Settings};
 use crate::message::{CHAOS, Edns, IN, Query, QueryError, Rcode, Reply, Said, Section};
 use crate::name::Name;
 use crate::rtype::Rtype;
@@ -24,75 +24,6 @@ pub struct Server<'s, R> {
     pub resolvers: &'s R,
     /// What holds of all answers.
     pub settings: &'s Settings,
-}
-
-/// What holds of all answers.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Whose cookies are believed.
-    pub jar: Jar,
-    /// Bytes of a UDP reply at most, and that are taken by UDP.
-    pub max_udp: u16,
-    /// Bytes of a UDP reply to an asker who may be another than it says: without a cookie of ours.
-    pub max_nocookie: u16,
-    /// Who this is, for those who ask (RFC 5001, RFC 4892).
-    pub id: Option<String>,
-    /// What is said to be running here (`version.bind`).
-    pub version: Option<String>,
-}
-
-/// Who asks, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Asker {
-    /// Its address.
-    pub address: IpAddr,
-    /// By a connection: it is who it says, and gets answers of any length.
-    pub is_connected: bool,
-    /// Seconds since 1970, of which the last 32 bits count.
-    pub now: u32,
-    /// Another number for each question: of several records another one comes first.
-    pub turn: u32,
-}
-
-/// For whom addresses are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Locality {
-    /// An address of the network.
-    pub address: IpAddr,
-    /// Bits of it that are known.
-    pub length: u8,
-    /// The asker says that it is another's.
-    pub is_told: bool,
-}
-
-/// What resolvers say.
-pub trait Resolve {
-    /// Chooses addresses. What `into` has of before is gone.
-    fn resolve(&self, resolver: usize, of: &Locality, into: &mut Resolved);
-}
-
-/// What a resolver says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resolved {
-    /// Addresses, in the order in which they are wanted.
-    pub v4: Vec<Ipv4Addr>,
-    /// The same.
-    pub v6: Vec<Ipv6Addr>,
-    /// In their place: somebody else's name.
-    pub alias: Option<Name>,
-    /// Seconds until it may say something else.
-    pub ttl: u32,
-    /// Bits of the locality that this holds for.
-    pub scope: u8,
-}
-
-/// What was answered, for those who count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// What became of it.
-    pub rcode: Rcode,
-    /// The asker has a cookie of ours, or is connected.
-    pub is_known: bool,
 }
 
 /// Memory of one who answers.
@@ -123,11 +54,10 @@ impl<R: Resolve> Server<'_, R> {
         let cookie = edns.and_then(|edns| edns.cookie);
         let cookie = cookie.map(|it| self.settings.jar.judge(&it, asker.address, asker.now));
         let is_known = asker.is_connected || cookie.is_some_and(|(is_ours, _)| is_ours);
-        let locality = locality(asker, edns);
         let (rcode, scope) = match edns {
             Some(edns) if edns.version != 0 => (Rcode::BAD_VERS, 0),
             Some(edns) if edns.is_malformed => (Rcode::FORM_ERR, 0),
-            _ => self.look_up(&query, asker, &locality, scratch, reply),
+            _ => self.look_up(&query, asker, scratch, reply),
         };
         if !matches!(rcode, Rcode::NO_ERROR | Rcode::NX_DOMAIN) {
             reply.not_ours();
@@ -153,12 +83,11 @@ impl<R: Resolve> Server<'_, R> {
         given.into()
     }
 
-    /// What is answered, and how many bits of the locality it holds for.
+    /// What is answered, and how many bits of the network that it is for it holds for.
     fn look_up(
         &self,
         query: &Query<'_>,
         asker: &Asker,
-        locality: &Locality,
         scratch: &mut Scratch,
         reply: &mut Reply,
     ) -> (Rcode, u8) {
@@ -182,20 +111,18 @@ impl<R: Resolve> Server<'_, R> {
                 (Rcode::NO_ERROR, 0)
             }
             Found::Node(node) => {
-                let scope = self.positive(zone, node, query, asker, locality, scratch, reply);
+                let scope = self.positive(zone, node, query, asker, scratch, reply);
                 (Rcode::NO_ERROR, scope)
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that an answer depends on")]
     fn positive(
         &self,
         zone: &Zone,
         node: &Node,
         query: &Query<'_>,
         asker: &Asker,
-        locality: &Locality,
         scratch: &mut Scratch,
         reply: &mut Reply,
     ) -> u8 {
@@ -215,7 +142,11 @@ impl<R: Resolve> Server<'_, R> {
             return 0;
         };
         let Scratch { resolved } = scratch;
-        self.resolvers.resolve(dynamic.resolver, locality, resolved);
+        let subnet = query.edns().and_then(|edns| edns.subnet);
+        // Length 0 says that nobody is to be told.
+        let told = subnet.filter(|subnet| subnet.length > 0);
+        let question = Question { asker: asker.address, told, turn: asker.turn };
+        self.resolvers.resolve(dynamic.resolver, &question, resolved);
         if !give(dynamic, resolved, query.rtype(), reply) {
             negative(zone, query, reply);
         }
@@ -236,20 +167,6 @@ impl<R: Resolve> Server<'_, R> {
             reply.about_us(&data);
         }
         Rcode::NO_ERROR
-    }
-}
-
-/// For whom addresses are chosen: whom the asker names, or itself.
-fn locality(asker: &Asker, edns: Option<&Edns<'_>>) -> Locality {
-    match edns.and_then(|edns| edns.subnet) {
-        // Length 0 says that nobody is to be told.
-        Some(subnet) if subnet.length > 0 => {
-            Locality { address: subnet.address, length: subnet.length, is_told: true }
-        }
-        _ => {
-            let length = if asker.address.is_ipv4() { 32 } else { 128 };
-            Locality { address: asker.address, length, is_told: false }
-        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod answer;
 mod cookie;
 pub mod message;
 mod name;
+pub mod resolve;
 mod rtype;
 pub mod serve;
 pub mod zone;

@@ -1,11 +1,13 @@
 //! Replies, as another implementation of DNS reads them.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use domain::base::Message;
 use domain::rdata::AllRecordData;
 
 use super::*;
+use crate::Jar;
 
 const ZONE: &str = "\
 $TTL 300
@@ -36,13 +38,13 @@ ns.sub A 192.0.2.9
 struct Fixed;
 
 impl Resolve for Fixed {
-    fn resolve(&self, resolver: usize, of: &Locality, into: &mut Resolved) {
+    fn resolve(&self, resolver: usize, question: &Question, into: &mut Resolved) {
         *into = match resolver {
             0 => Resolved {
                 v4: vec![[198, 51, 100, 1].into(), [198, 51, 100, 2].into()],
                 v6: vec!["2001:db8::c633:6401".parse().unwrap()],
                 ttl: 5,
-                scope: if of.is_told { 16 } else { 0 },
+                scope: if question.told.is_some() { 16 } else { 0 },
                 alias: None,
             },
             _ => Resolved {

@@ -9,21 +9,12 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::Jar;
-use crate::answer::{Locality, Resolved};
 use crate::name::Name;
+use crate::resolve::Resolvers;
 use crate::zone::Zone;
 
-/// Nobody is asked.
-struct Nothing;
-
-impl Resolve for Nothing {
-    fn resolve(&self, _: usize, _: &Locality, into: &mut Resolved) {
-        *into = Resolved::default();
-    }
-}
-
 /// A zone in which `a` has this address.
-fn contents(last: u8) -> Contents<Nothing> {
+fn contents(last: u8) -> Contents<Resolvers> {
     let large = vec!["x".repeat(250); 40].join(" ");
     let text = format!(
         "@ SOA ns1 host 1 2 3 4 5\n@ NS ns1\nns1 A 192.0.2.1\na A 192.0.2.{last}\nbig TXT {large}\n"
@@ -33,10 +24,14 @@ fn contents(last: u8) -> Contents<Nothing> {
     let zone = Zone::load_by(&apex, Path::new("z"), &read, &|_, _| None).unwrap().zone;
     let jar = Jar::new([7; 16]);
     let settings = Settings { jar, max_udp: 1232, max_nocookie: 512, id: None, version: None };
-    Contents { zones: [Arc::new(zone)].into_iter().collect(), resolvers: Nothing, settings }
+    Contents {
+        zones: [Arc::new(zone)].into_iter().collect(),
+        resolvers: Resolvers::default(),
+        settings,
+    }
 }
 
-fn shared() -> Shared<Nothing> {
+fn shared() -> Shared<Resolvers> {
     Arc::new(ArcSwap::from_pointee(contents(7)))
 }
 

@@ -82,8 +82,8 @@ impl<'r> Builder<'r> {
                 if node.sets.iter().any(|set| set.rtype().is_address()) {
                     return Err(Why::Addresses(owner));
                 }
-                let resolver =
-                    (self.resolver)(&plugin, &resource).ok_or(Why::NoResolver(plugin, resource))?;
+                let resolver = (self.resolver)(&plugin, &resource)
+                    .ok_or_else(|| Why::NoResolver(shown(&plugin, &resource)))?;
                 node.dynamic = Some(Dynamic { resolver, most: ttl, least, may_alias });
             }
         }
@@ -188,6 +188,11 @@ impl<'r> Builder<'r> {
             }
         }
     }
+}
+
+/// A resolver as zone files name it.
+fn shown(plugin: &str, resource: &str) -> String {
+    if resource.is_empty() { plugin.to_owned() } else { format!("{plugin}!{resource}") }
 }
 
 /// Whether a record of this type may come to those that there are.

@@ -218,7 +218,7 @@ impl File {
     }
 }
 
-/// `PLUGIN!RESOURCE`.
+/// `PLUGIN!RESOURCE`, or a plugin that has nothing to choose among.
 fn reference(words: &[Word<'_>]) -> Result<(String, String), Why> {
     let all = || words.iter().map(|word| text(word.text)).collect::<Vec<_>>().join(" ");
     let [word] = words else { return Err(Why::Reference(all())) };
@@ -227,6 +227,7 @@ fn reference(words: &[Word<'_>]) -> Result<(String, String), Why> {
         Some((plugin, resource)) if !plugin.is_empty() && !resource.is_empty() => {
             Ok((plugin.to_owned(), resource.to_owned()))
         }
+        None if !whole.is_empty() => Ok((whole, String::new())),
         _ => Err(Why::Reference(whole)),
     }
 }

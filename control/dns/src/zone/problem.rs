@@ -91,11 +91,11 @@ pub enum Why {
     #[error("this is no data of {0}: {1}")]
     Data(Rtype, String),
     /// What follows DYNA or DYNC.
-    #[error("`{0}` names no resolver: PLUGIN!RESOURCE")]
+    #[error("`{0}` names no resolver: PLUGIN!RESOURCE, or PLUGIN")]
     Reference(String),
     /// No such resolver.
-    #[error("there is no resolver {0}!{1} in the site file")]
-    NoResolver(String, String),
+    #[error("there is no resolver {0} in the site file")]
+    NoResolver(String),
     /// Not of this zone.
     #[error("{0} is not within the zone {1}")]
     Outside(Name, Name),
