@@ -51,6 +51,9 @@ const RESTING: usize = 1000;
 const FILES: u64 = 16384;
 /// Connections of requests at a pace.
 const PACED: usize = 64;
+/// So many times longer than CPU time is measured how long answers take: the kernel's own threads stop a proxy
+/// for milliseconds, some times a second, and in one round more often than in another.
+const LONGER: u32 = 4;
 
 /// Requests of one kind.
 struct Case {
@@ -236,7 +239,8 @@ fn latency(flags: &Flags, place: &Place, per_second: f64) -> io::Result<Vec<Figu
         let question = place.question(rival, false, Body::Small, false);
         let mut clients = Clients::connect(question, PACED)?;
         clients.paced(per_second, WARM)?;
-        let mut times = clients.paced(per_second, Duration::from_secs(flags.seconds))?;
+        let time = LONGER * Duration::from_secs(flags.seconds);
+        let mut times = clients.paced(per_second, time)?;
         subject.forget()?;
         times.sort();
         let at = |share: usize| times[(times.len() * share).div_ceil(100) - 1].as_secs_f64() * 1e3;
