@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod cookie;
+pub mod limit;
 pub mod message;
 mod name;
 pub mod resolve;

@@ -222,6 +222,15 @@ impl Reply {
         }
     }
 
+    /// Has the reply say nothing but that it is to be asked for by TCP.
+    pub(crate) fn slip(&mut self) {
+        self.bytes.truncate(self.head);
+        self.bytes[2] |= TC;
+        // Of what is known of the asker nothing is said: it may be another.
+        self.bytes[6..HEADER].fill(0);
+        self.bytes[3] &= !0x0f;
+    }
+
     /// The reply, as it goes over the wire.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

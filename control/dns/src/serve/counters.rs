@@ -12,6 +12,8 @@ pub struct Counters {
     dropped: AtomicU64,
     truncated: AtomicU64,
     unsent: AtomicU64,
+    limited: AtomicU64,
+    slipped: AtomicU64,
     connections: AtomicU64,
 }
 
@@ -26,6 +28,10 @@ pub struct Counts {
     pub truncated: u64,
     /// Answers that could not be sent.
     pub unsent: u64,
+    /// Answers that were not sent, as their network had too many.
+    pub limited: u64,
+    /// In whose place it was told to ask by TCP.
+    pub slipped: u64,
     /// Connections that were accepted.
     pub connections: u64,
 }
@@ -53,6 +59,14 @@ impl Counters {
         add(&self.unsent);
     }
 
+    pub(super) fn limited(&self) {
+        add(&self.limited);
+    }
+
+    pub(super) fn slipped(&self) {
+        add(&self.slipped);
+    }
+
     pub(super) fn connected(&self) {
         add(&self.connections);
     }
@@ -64,6 +78,8 @@ impl Counters {
             dropped: self.dropped.load(Relaxed),
             truncated: self.truncated.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
+            limited: self.limited.load(Relaxed),
+            slipped: self.slipped.load(Relaxed),
             connections: self.connections.load(Relaxed),
         }
     }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::Jar;
+use crate::limit::Rate;
 use crate::name::Name;
 use crate::resolve::Resolvers;
 use crate::zone::Zone;
@@ -72,7 +73,7 @@ fn questions_by_udp_are_answered_by_all_sockets_and_with_what_is_new() {
         let shared = shared();
         let first = bind_udp(any.parse().unwrap()).unwrap();
         let address: SocketAddr = first.local_addr().unwrap();
-        let start = |socket| UdpWorker::start(1, socket, &shared).unwrap();
+        let start = |socket| UdpWorker::start(1, socket, &shared, None).unwrap();
         let workers = [first, bind_udp(address).unwrap()].map(start);
         let client = |_| {
             let client = UdpSocket::bind(SocketAddr::new(address.ip(), 0)).unwrap();
@@ -108,6 +109,29 @@ fn questions_by_udp_are_answered_by_all_sockets_and_with_what_is_new() {
         let dropped: u64 = workers.iter().map(|worker| worker.counters().read().dropped).sum();
         assert_eq!(dropped, 3);
     }
+}
+
+#[test]
+fn strangers_get_so_many_answers_and_are_told_to_come_by_tcp() {
+    let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let rate = Rate { per_second: 1, slip: 1 };
+    let worker = UdpWorker::start(1, socket, &shared(), Some(rate)).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut replies = Vec::new();
+    for id in 0..10 {
+        client.send_to(&question(id, "a", 1), address).unwrap();
+        replies.push(hear(&client, address));
+    }
+    assert_eq!((replies[0].len(), replies[0][2] & 2), (47, 0));
+    let slipped: Vec<_> = replies.iter().filter(|reply| reply[2] & 2 != 0).collect();
+    // A second may pass, and bring another.
+    assert!(slipped.len() > 5, "{}", slipped.len());
+    for reply in &slipped {
+        assert_eq!((reply.len(), &reply[4..12]), (31, &[0, 1, 0, 0, 0, 0, 0, 0][..]));
+    }
+    assert_eq!(worker.counters().read().slipped, slipped.len() as u64);
 }
 
 const PATIENCE: Patience =

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::Cache;
 use nix::errno::Errno;
@@ -15,6 +15,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::{Counters, Shared, now};
 use crate::answer::{Asker, Resolve, Scratch};
+use crate::limit::{Limiter, Rate, Verdict};
 use crate::message::Reply;
 
 /// Messages that are taken at once.
@@ -56,18 +57,26 @@ pub struct UdpWorker {
 }
 
 impl UdpWorker {
-    /// Starts it.
+    /// Starts it. Strangers get their answers at this rate, if there is one: the thread's share of it.
     ///
     /// # Errors
     /// There can be no thread.
-    pub fn start<R>(number: usize, socket: UdpSocket, shared: &Shared<R>) -> io::Result<Self>
+    pub fn start<R>(
+        number: usize,
+        socket: UdpSocket,
+        shared: &Shared<R>,
+        rate: Option<Rate>,
+    ) -> io::Result<Self>
     where
         R: Resolve + Send + Sync + 'static,
     {
         let (counters, stop) = (Arc::<Counters>::default(), Arc::<AtomicBool>::default());
         let (counts, stops, shared) = (counters.clone(), stop.clone(), shared.clone());
         let thread = thread::Builder::new().name(format!("dns-{number}"));
-        let thread = thread.spawn(move || run(&socket, &shared, &counts, &stops))?;
+        let thread = thread.spawn(move || {
+            let limiter = rate.map(Limiter::new);
+            run(&socket, &shared, limiter, &counts, &stops);
+        })?;
         Ok(Self { counters, stop, thread: Some(thread) })
     }
 
@@ -87,7 +96,14 @@ impl Drop for UdpWorker {
     }
 }
 
-fn run<R: Resolve>(socket: &UdpSocket, shared: &Shared<R>, counters: &Counters, stop: &AtomicBool) {
+fn run<R: Resolve>(
+    socket: &UdpSocket,
+    shared: &Shared<R>,
+    mut limiter: Option<Limiter>,
+    counters: &Counters,
+    stop: &AtomicBool,
+) {
+    let began = Instant::now();
     let mut contents = Cache::new(&**shared);
     let mut headers = [(); 2].map(|()| MultiHeaders::preallocate(BATCH, None));
     let [incoming, outgoing] = &mut headers;
@@ -103,6 +119,7 @@ fn run<R: Resolve>(socket: &UdpSocket, shared: &Shared<R>, counters: &Counters, 
         }
         let contents = contents.load();
         let (server, now) = (contents.server(), now());
+        let millis = began.elapsed().as_millis() as u32;
         askers.clear();
         for (buffer, &(length, from)) in buffers.iter().zip(&received) {
             turn = turn.wrapping_add(1);
@@ -112,7 +129,16 @@ fn run<R: Resolve>(socket: &UdpSocket, shared: &Shared<R>, counters: &Counters, 
             match server.answer(&buffer[..length], &asker, &mut scratch, reply) {
                 Some(outcome) => {
                     counters.answered(outcome, reply.is_truncated());
-                    askers.push(from);
+                    let limiter = limiter.as_mut().filter(|_| !outcome.is_known);
+                    match limiter.map_or(Verdict::Send, |it| it.judge(address, millis)) {
+                        Verdict::Send => askers.push(from),
+                        Verdict::Slip => {
+                            reply.slip();
+                            counters.slipped();
+                            askers.push(from);
+                        }
+                        Verdict::Drop => counters.limited(),
+                    }
                 }
                 None => counters.dropped(),
             }
