@@ -5,6 +5,7 @@ mod failover;
 mod health;
 mod multi;
 mod reflect;
+mod weighted;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -13,7 +14,10 @@ pub use self::failover::Failover;
 pub use self::health::{Health, Member, Standing};
 pub use self::multi::{Few, Multi};
 pub use self::reflect::Reflect;
+use self::weighted::Random;
+pub use self::weighted::Weighted;
 use crate::answer::{Question, Resolve, Resolved};
+use crate::name::Name;
 
 /// Something that gives addresses.
 #[derive(Clone, Debug)]
@@ -22,6 +26,10 @@ pub enum Resolver {
     Multi(Multi<Ipv4Addr>, Multi<Ipv6Addr>),
     /// The first that is up of two (`simplefo`): each family for itself.
     Failover(Option<Failover<Ipv4Addr>>, Option<Failover<Ipv6Addr>>),
+    /// Some, by their weights (`weighted`): each family for itself.
+    Weighted(Weighted<Ipv4Addr>, Weighted<Ipv6Addr>),
+    /// Somebody else's name, by its weight (`weighted`, of CNAMEs).
+    Aliases(Weighted<Name>),
     /// The asker's own (`reflect`).
     Reflect(Reflect),
     /// Always these (`static`, `null`).
@@ -57,6 +65,8 @@ impl Resolvers {
                 is_up(v4.as_ref().map(|it| it.is_up(health)))
                     && is_up(v6.as_ref().map(|it| it.is_up(health)))
             }
+            Resolver::Weighted(v4, v6) => v4.is_up(health) && v6.is_up(health),
+            Resolver::Aliases(aliases) => aliases.is_up(health),
             Resolver::Reflect(_) | Resolver::Fixed(_) => true,
         })
     }
@@ -77,6 +87,17 @@ impl Resolve for Resolvers {
                 into.v6.extend(v6.as_ref().map(|it| it.choose(health)));
                 let v4 = v4.as_ref().map_or(u32::MAX, |it| it.ttl(health));
                 into.ttl = v6.as_ref().map_or(v4, |it| it.ttl(health).min(v4));
+            }
+            Some(Resolver::Weighted(v4, v6)) => {
+                let mut random = Random(question.turn.into());
+                v4.choose(health, &mut random, |address| into.v4.push(*address));
+                v6.choose(health, &mut random, |address| into.v6.push(*address));
+                into.ttl = v4.ttl(health).min(v6.ttl(health));
+            }
+            Some(Resolver::Aliases(aliases)) => {
+                let mut random = Random(question.turn.into());
+                aliases.choose(health, &mut random, |name| into.alias = Some(name.clone()));
+                into.ttl = aliases.ttl(health);
             }
             Some(Resolver::Reflect(reflect)) => reflect.choose(question, into),
             Some(Resolver::Fixed(addresses)) => {
