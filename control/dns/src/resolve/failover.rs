@@ -1,6 +1,6 @@
 //! The first of two, and the second while the first is down.
 
-use super::health::{Health, Member};
+use super::health::{Health, Member, Standing};
 
 /// Two addresses of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,13 +12,10 @@ pub struct Failover<A> {
 }
 
 impl<A: Copy> Failover<A> {
-    pub(super) fn is_up(&self, health: &Health) -> bool {
-        self.primary.standing(health).is_up || self.secondary.standing(health).is_up
-    }
-
-    /// Seconds until this may change.
-    pub(super) fn ttl(&self, health: &Health) -> u32 {
-        self.primary.standing(health).ttl.min(self.secondary.standing(health).ttl)
+    /// Whether either is up, until that may change.
+    pub(super) fn standing(&self, health: &Health) -> Standing {
+        let (first, second) = (self.primary.standing(health), self.secondary.standing(health));
+        Standing { is_up: first.is_up || second.is_up, ttl: first.ttl.min(second.ttl) }
     }
 
     /// The one that is given.

@@ -35,6 +35,7 @@ fn multi(few: Few, enough: f64, ignores_health: bool) -> Resolvers {
         [Resolver::Multi(Multi { members, enough, few, ignores_health }, none())],
         Health::default(),
     )
+    .unwrap()
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn all_that_are_up_are_given_in_turn_for_as_long_as_the_shortest_of_them() {
     // One of its two checks is enough to lose it.
     let ill = resolvers.with_health(health(&[(true, 50), (true, 40), (false, 9), (true, 60)]));
     assert_eq!(choose(&ill, 1), (vec![3, 1], 9));
-    assert!(ill.is_up(0));
+    assert!(ill.standing(0).is_up);
 }
 
 #[test]
@@ -64,14 +65,14 @@ fn while_too_few_are_up_what_was_asked_for_is_given() {
         for (health, expected) in [(&one, of_one), (&nobody, of_none)] {
             let resolvers = resolvers.with_health(health.clone());
             assert_eq!(choose(&resolvers, 0).0, expected, "{few:?}");
-            assert!(!resolvers.is_up(0), "{few:?}: one of three is less than half");
+            assert!(!resolvers.standing(0).is_up, "{few:?}: one of three is less than half");
         }
     }
     // A third is enough where a third is asked for, and all are given where health counts for nothing.
     let third = multi(Few::Nothing, 0.33, false).with_health(one.clone());
-    assert!(third.is_up(0) && choose(&third, 0).0 == [1]);
+    assert!(third.standing(0).is_up && choose(&third, 0).0 == [1]);
     let ignoring = multi(Few::Nothing, 0.5, true).with_health(one);
-    assert!(!ignoring.is_up(0) && choose(&ignoring, 0).0 == [1, 2, 3]);
+    assert!(!ignoring.standing(0).is_up && choose(&ignoring, 0).0 == [1, 2, 3]);
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn nothing_is_given_that_was_not_checked() {
     // What nobody checks is there for ever.
     let members = members(&[&[]]);
     let always = Multi { members, ..none() };
-    let resolvers = Resolvers::new([Resolver::Multi(always, none())], Health::default());
+    let resolvers = Resolvers::new([Resolver::Multi(always, none())], Health::default()).unwrap();
     assert_eq!(choose(&resolvers, 0), (vec![1], u32::MAX));
 }
 
@@ -90,7 +91,8 @@ fn nothing_is_given_that_was_not_checked() {
 fn the_second_is_given_while_the_first_is_down_and_it_is_not() {
     let [primary, secondary]: [_; 2] = members(&[&[0], &[1]]).try_into().unwrap();
     let pair = Failover { primary, secondary };
-    let resolvers = Resolvers::new([Resolver::Failover(Some(pair), None)], Health::default());
+    let resolvers =
+        Resolvers::new([Resolver::Failover(Some(pair), None)], Health::default()).unwrap();
     for (first, second, given, is_up) in [
         (true, true, 1, true),
         (true, false, 1, true),
@@ -98,7 +100,10 @@ fn the_second_is_given_while_the_first_is_down_and_it_is_not() {
         (false, false, 1, false),
     ] {
         let resolvers = resolvers.with_health(health(&[(first, 20), (second, 10)]));
-        assert_eq!((choose(&resolvers, 0), resolvers.is_up(0)), ((vec![given], 10), is_up));
+        assert_eq!(
+            (choose(&resolvers, 0), resolvers.standing(0).is_up),
+            ((vec![given], 10), is_up)
+        );
     }
 }
 
@@ -115,7 +120,7 @@ fn askers_are_shown_to_themselves() {
         ("", vec![question().asker], vec![address], 48),
     ] {
         let reflect = Reflect::parse(name).unwrap();
-        let resolvers = Resolvers::new([Resolver::Reflect(reflect)], Health::default());
+        let resolvers = Resolvers::new([Resolver::Reflect(reflect)], Health::default()).unwrap();
         for (question, expected, scope) in [(question(), without, 0), (told, with, scope)] {
             let mut into = Resolved::default();
             resolvers.resolve(0, &question, &mut into);
@@ -125,4 +130,47 @@ fn askers_are_shown_to_themselves() {
         }
     }
     assert_eq!(Reflect::parse("other"), None);
+}
+
+/// Two sites of one address each, and those who choose the first that is up.
+fn sites(skip_first: bool) -> Resolvers {
+    let site = |check: usize| {
+        let members = members(&[&[][..]; 4])[check..=check].to_vec();
+        let members = members.into_iter().map(|it| Member { checks: vec![check], ..it }).collect();
+        Resolver::Multi(Multi { members, ..none() }, none())
+    };
+    let order = Sites { order: vec![0, 1, 2], skip_first };
+    let all = [site(0), site(1), site(2), Resolver::Sites(order)];
+    Resolvers::new(all, Health::default()).unwrap()
+}
+
+#[test]
+fn the_first_site_that_is_up_is_given() {
+    for (up, given, is_up, ttl) in [
+        ([true, true, true], 1, true, 30),
+        ([false, true, true], 2, true, 20),
+        ([false, false, true], 3, true, 10),
+        ([false, false, false], 1, false, 10),
+    ] {
+        let health = health(&[(up[0], 30), (up[1], 20), (up[2], 10)]);
+        let resolvers = sites(false).with_health(health.clone());
+        let mut into = Resolved::default();
+        resolvers.resolve(3, &question(), &mut into);
+        assert_eq!((into.v4[0].octets()[3], into.ttl), (given, ttl), "{up:?}");
+        assert_eq!(resolvers.standing(3), Standing { is_up, ttl });
+        let skipping = sites(true).with_health(health);
+        skipping.resolve(3, &question(), &mut into);
+        assert_eq!(into.v4[0].octets()[3], if is_up { given } else { 2 });
+    }
+}
+
+#[test]
+fn resolvers_that_ask_each_other_are_refused() {
+    let asking =
+        |order: &[usize]| Resolver::Sites(Sites { order: order.to_vec(), skip_first: false });
+    let refused = |all: Vec<Resolver>| Resolvers::new(all, Health::default()).unwrap_err();
+    assert_eq!(refused(vec![asking(&[0])]), Circular(0, 0));
+    assert_eq!(refused(vec![asking(&[]), asking(&[0, 2]), asking(&[1])]), Circular(1, 2));
+    let nobody = Resolvers::new([asking(&[])], Health::default()).unwrap();
+    assert_eq!(choose(&nobody, 0), (vec![], u32::MAX));
 }
