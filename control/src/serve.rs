@@ -46,7 +46,7 @@ use self::leave::Leaving;
 use self::reload::Waiting;
 use self::servers::Servers;
 use self::tunnel::Tunnel;
-use self::upgrade::Raised;
+use self::upgrade::{Raised, Upgrade};
 use crate::admin::socket::Call;
 use crate::clock::boot;
 use crate::doors::{Doors, Sockets};
@@ -99,12 +99,7 @@ pub struct Serve {
     assumed: BTreeMap<Name, ServerState>,
     /// Since the start it has not been learned whether every pool has servers enough.
     is_unproven: bool,
-    program: PathBuf,
-    /// Told what became of the process that is to take over.
-    heirs: mpsc::UnboundedSender<Raised>,
-    raised: mpsc::UnboundedReceiver<Raised>,
-    /// While one is being raised: what this process was told to do since.
-    raising: Option<Vec<Signal>>,
+    upgrade: Upgrade,
 }
 
 /// Why serving has ended.
@@ -146,7 +141,6 @@ impl Serve {
             start;
         let Start { state_dir, bpf_dir, calls, .. } = start;
         let Estate { sockets, servers: thoughts, findings, .. } = estate;
-        let (heirs, raised) = mpsc::unbounded_channel();
         let (servers, changes) = Servers::start(findings);
         let (learned, learning) = mpsc::unbounded_channel();
         let mut serve = Self {
@@ -173,10 +167,7 @@ impl Serve {
             started_with: site.config.clone(),
             assumed: BTreeMap::new(),
             is_unproven: thoughts.is_empty(),
-            program,
-            heirs,
-            raised,
-            raising: None,
+            upgrade: Upgrade::to(program),
             site,
             path,
             store,
@@ -215,7 +206,7 @@ impl Serve {
                 Some(()) = self.learning.recv() => Event::Learned,
                 () = Watch::changed_or_never(&mut self.watch) => Event::File,
                 (host, answer) = self.names.next() => Event::Named(host, answer),
-                Some(raised) = self.raised.recv() => Event::Raised(raised),
+                Some(raised) = self.upgrade.raised.recv() => Event::Raised(raised),
                 () = sleep_until(wake) => Event::Timer,
             };
             match event {
@@ -257,7 +248,7 @@ impl Serve {
     /// Does what a signal says; whether it is to go on. While another process is about to take over that one
     /// is to do it.
     fn obey(&mut self, signal: Signal) -> bool {
-        if let Some(meanwhile) = &mut self.raising {
+        if let Some(meanwhile) = &mut self.upgrade.meanwhile {
             meanwhile.push(signal);
             return true;
         }
@@ -282,7 +273,7 @@ impl Serve {
     /// Brings node states to their file, if it is behind.
     fn flush(&self) {
         // Another process may be about to write there.
-        if !self.store.dirty() || self.raising.is_some() {
+        if !self.store.dirty() || self.upgrade.is_under_way() {
             return;
         }
         // What failed is told by the log, and tried again.

@@ -11,10 +11,11 @@ pub mod zone;
 
 use std::io;
 use std::net::{IpAddr, UdpSocket};
+use std::thread;
 use std::time::Duration;
 
 use admin::{MemberStatus, Reply, Status, VipStatus};
-use lab::{ECHO_PORT, Lab, Report, Traffic, VIP, VIP6};
+use lab::{ECHO_PORT, L7, Lab, Report, Response, Traffic, VIP, VIP6};
 
 pub use kernel::snmp;
 pub use outside::{RawClient, address_like};
@@ -102,6 +103,27 @@ impl Kept {
         let broken = self.families.each_ref().map(Traffic::broken_so_far);
         assert_eq!(broken, [0, 0], "connections of IPv4 and IPv6 that broke after {after}");
     }
+}
+
+/// Has a node serve a client slowly, for so many seconds, and does something meanwhile; what the client gets.
+///
+/// # Errors
+/// Its connection breaks.
+///
+/// # Panics
+/// The node does not serve it.
+pub fn while_served_slowly(
+    lab: &Lab,
+    node: &L7,
+    seconds: u32,
+    meanwhile: impl FnOnce(),
+) -> io::Result<Response> {
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| lab.client().get(&format!("{}slow?seconds={seconds}", URLS[0])));
+        lab.wait_until("a client is served slowly", SOON, || node.connections() == 1);
+        meanwhile();
+        slow.join().expect("it ends, one way or the other")
+    })
 }
 
 /// The nodes that serve `count` new connections of each family, one after the other.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use admin::Effective;
 use lab::{L7, Lab};
-use system_tests::{Kept, SOON, URLS, text};
+use system_tests::{Kept, SOON, URLS, text, while_served_slowly};
 
 /// Busy keep-alive clients of each family.
 const BUSY: usize = 15;
@@ -49,14 +49,10 @@ fn a_slow_client_of_a_node_that_goes_outlives_down_hold() {
     let lab = Lab::new().l4(1).l7(1).servers(1).control().start();
     system_tests::reload(&lab, |site| text::with(&site, "web", "down_hold = \"1s\""));
     let node = lab.l7(1);
-    std::thread::scope(|scope| {
-        let slow = scope.spawn(|| lab.client().get(&format!("{}slow?seconds=6", URLS[0])));
-        lab.wait_until("it is served slowly", SOON, || node.connections() == 1);
-        node.begin_stop();
-        let response = slow.join().unwrap().expect("its flow stays");
-        assert_eq!((response.status, response.body.len()), (200, 60 * 1024));
-        assert!(node.wait_stopped(SOON).success());
-    });
+    let response = while_served_slowly(&lab, node, 6, || node.begin_stop());
+    let response = response.expect("its flow stays");
+    assert_eq!((response.status, response.body.len()), (200, 60 * 1024));
+    assert!(node.wait_stopped(SOON).success());
 }
 
 #[test]

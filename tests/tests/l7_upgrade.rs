@@ -9,7 +9,7 @@ use lab::{L7, Lab};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use system_tests::release::Release;
-use system_tests::{Kept, SOON, URLS};
+use system_tests::{Kept, SOON, URLS, while_served_slowly};
 
 const BUSY: usize = 5;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -143,10 +143,8 @@ fn whoever_waits_for_its_last_clients_ends_when_the_next_one_dies() {
     let mut release = Release::start(&lab, node);
     lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
     let first = node.status().pid;
-    thread::scope(|scope| {
-        // Slower than anything that is waited for here.
-        scope.spawn(|| lab.client().get(&format!("{}slow?seconds=60", URLS[0])));
-        lab.wait_until("a client is served slowly", SOON, || node.connections() == 1);
+    // Slower than anything that is waited for here.
+    let response = while_served_slowly(&lab, node, 60, || {
         let (status, said) = node.ctl(&["upgrade"]);
         assert!(status.success(), "{said}");
         let next = node.status().pid;
@@ -154,6 +152,7 @@ fn whoever_waits_for_its_last_clients_ends_when_the_next_one_dies() {
         kill(Pid::from_raw(next.cast_signed()), Signal::SIGKILL).unwrap();
         assert_eq!(release.wait().code(), Some(1));
     });
+    assert!(response.is_err(), "nobody was left who could have served it");
 }
 
 /// Has clients who come for one answer each come all the while, and nobody else.
@@ -229,19 +228,25 @@ fn a_node_that_is_drained_says_so_all_through_an_upgrade() {
     let health = format!("http://{}/healthcheck", node.addresses().both()[0]);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let asking = scope.spawn(|| {
-            let mut answers = Vec::new();
-            while !over.load(Relaxed) {
-                answers.push(lab.client().get(&health).expect("somebody answers").status);
-            }
-            answers
-        });
-        for _ in 0..5 {
+        // Enough of them to meet each moment of it.
+        let asking: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut answers = Vec::new();
+                    while !over.load(Relaxed) {
+                        answers.push(lab.client().get(&health).expect("somebody answers").status);
+                    }
+                    answers
+                })
+            })
+            .collect();
+        for _ in 0..10 {
             let (status, said) = node.ctl(&["upgrade"]);
             assert!(status.success(), "{said}");
         }
         over.store(true, Relaxed);
-        let answers = asking.join().unwrap();
+        let answers = asking.into_iter().flat_map(|one| one.join().expect("it ended"));
+        let answers: Vec<u16> = answers.collect();
         assert!(answers.len() > 10 && answers.iter().all(|&status| status == 503), "{answers:?}");
     });
 }
@@ -253,9 +258,7 @@ fn a_stop_waits_for_the_clients_of_the_process_before() {
     let mut release = Release::start(&lab, node);
     lab.l4(1).wait_state("l7-1", Effective::Up, SOON);
     let first = node.status().pid;
-    thread::scope(|scope| {
-        let slow = scope.spawn(|| lab.client().get(&format!("{}slow?seconds=15", URLS[0])));
-        lab.wait_until("a client is served slowly", SOON, || node.connections() == 1);
+    let response = while_served_slowly(&lab, node, 15, || {
         let waiting = release.begin_upgrade(&lab);
         // As systemd does it, which knows of both.
         release.signal(Signal::SIGTERM);
@@ -263,9 +266,9 @@ fn a_stop_waits_for_the_clients_of_the_process_before() {
         let next = node.status().pid;
         assert_ne!(next, first);
         kill(Pid::from_raw(next.cast_signed()), Signal::SIGTERM).unwrap();
-        let response = slow.join().unwrap().expect("the VIP stays until it is through");
-        assert_eq!((response.status, response.body.len()), (200, 150 * 1024));
-        assert!(release.wait().success());
-        lab.wait_until("the next one has gone", SOON, || !node.control_socket().exists());
     });
+    let response = response.expect("the VIP stays until it is through");
+    assert_eq!((response.status, response.body.len()), (200, 150 * 1024));
+    assert!(release.wait().success());
+    lab.wait_until("the next one has gone", SOON, || !node.control_socket().exists());
 }

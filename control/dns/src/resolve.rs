@@ -47,6 +47,8 @@ pub enum Resolver {
 pub struct Resolvers {
     all: Arc<[Resolver]>,
     health: Arc<Health>,
+    /// Of each, as it follows from that.
+    standings: Arc<[Standing]>,
 }
 
 /// A resolver asks one that is not before it: they could ask each other for ever.
@@ -67,39 +69,40 @@ impl Resolvers {
                 return Err(Circular(number, later));
             }
         }
-        Ok(Self { all, health: Arc::new(health) })
+        Ok(Self { all, ..Self::default() }.with_health(health))
     }
 
     /// The same, with what is known now.
     #[must_use]
     pub fn with_health(&self, health: Health) -> Self {
-        Self { all: self.all.clone(), health: Arc::new(health) }
+        // Who asks others comes after them.
+        let mut standings = Vec::with_capacity(self.all.len());
+        for resolver in &*self.all {
+            standings.push(resolver.standing(&health, &standings));
+        }
+        Self { all: self.all.clone(), health: Arc::new(health), standings: standings.into() }
     }
 
     /// Whether a resolver has what it is there for, and seconds until that may change: those who choose among
     /// resolvers ask.
     pub fn standing(&self, resolver: usize) -> Standing {
-        let health = &*self.health;
-        let both =
-            |(a, b): (bool, bool), (c, d): (u32, u32)| Standing { is_up: a && b, ttl: c.min(d) };
-        match self.all.get(resolver) {
-            Some(Resolver::Multi(v4, v6)) => {
-                both((v4.is_up(health), v6.is_up(health)), (v4.ttl(health), v6.ttl(health)))
-            }
-            Some(Resolver::Weighted(v4, v6)) => {
-                both((v4.is_up(health), v6.is_up(health)), (v4.ttl(health), v6.ttl(health)))
-            }
-            Some(Resolver::Failover(v4, v6)) => {
+        self.standings.get(resolver).copied().unwrap_or(Standing::UNKNOWN)
+    }
+}
+
+impl Resolver {
+    /// How it is, by its members, or by the resolvers before it.
+    fn standing(&self, health: &Health, before: &[Standing]) -> Standing {
+        match self {
+            Self::Multi(v4, v6) => v4.standing(health).and(v6.standing(health)),
+            Self::Weighted(v4, v6) => v4.standing(health).and(v6.standing(health)),
+            Self::Failover(v4, v6) => {
                 let v4 = v4.as_ref().map_or(Standing::UNCHECKED, |it| it.standing(health));
-                let v6 = v6.as_ref().map_or(Standing::UNCHECKED, |it| it.standing(health));
-                both((v4.is_up, v6.is_up), (v4.ttl, v6.ttl))
+                v4.and(v6.as_ref().map_or(Standing::UNCHECKED, |it| it.standing(health)))
             }
-            Some(Resolver::Aliases(aliases)) => {
-                Standing { is_up: aliases.is_up(health), ttl: aliases.ttl(health) }
-            }
-            Some(Resolver::Sites(sites)) => sites.choose(|site| self.standing(site)).1,
-            Some(Resolver::Reflect(_) | Resolver::Fixed(_)) => Standing::UNCHECKED,
-            None => Standing { is_up: false, ttl: 0 },
+            Self::Aliases(aliases) => aliases.standing(health),
+            Self::Sites(sites) => sites.choose(|site| before[site]).1,
+            Self::Reflect(_) | Self::Fixed(_) => Standing::UNCHECKED,
         }
     }
 }

@@ -38,7 +38,11 @@ struct Line {
 }
 
 /// A server is asked, and may give interim answers until this is dropped.
-pub(crate) struct Exchange(Interim);
+pub(crate) struct Exchange {
+    interim: Interim,
+    /// Which of the client's it is.
+    number: u64,
+}
 
 impl Interim {
     /// The answer to a client's request is waited for, by the task of this context.
@@ -46,7 +50,7 @@ impl Interim {
         let mut line = self.0.line.lock();
         line.exchanges += 1;
         line.client = Some(context.waker().clone());
-        Exchange(self.clone())
+        Exchange { interim: self.clone(), number: line.exchanges }
     }
 
     pub(crate) fn any(&self) -> bool {
@@ -60,6 +64,33 @@ impl Interim {
             line.bytes.clear();
             self.0.any.store(false, Relaxed);
         }
+    }
+
+    /// What the server that was asked in this exchange says.
+    pub(crate) fn add(&self, exchange: u64, status: StatusCode, headers: &HeaderMap) {
+        let mut line = self.0.line.lock();
+        let Line { bytes, exchanges, client: Some(client) } = &mut *line else { return };
+        if *exchanges != exchange {
+            return;
+        }
+        let before = bytes.len();
+        bytes.extend_from_slice(b"HTTP/1.1 ");
+        bytes.extend_from_slice(status.as_str().as_bytes());
+        bytes.extend_from_slice(b" ");
+        bytes.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+        for (name, value) in headers {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                bytes.extend_from_slice(part);
+            }
+        }
+        bytes.extend_from_slice(b"\r\n");
+        if bytes.len() > MOST {
+            bytes.truncate(before);
+            return;
+        }
+        self.0.any.store(true, Relaxed);
+        client.wake_by_ref();
     }
 
     /// Writes all that waits.
@@ -88,8 +119,7 @@ impl Exchange {
         request: &mut Request<B>,
         strip: impl Fn(&mut HeaderMap) + Send + Sync + 'static,
     ) {
-        let Self(interim) = self;
-        let (interim, exchange) = (interim.clone(), interim.0.line.lock().exchanges);
+        let (interim, number) = (self.interim.clone(), self.number);
         hyper::ext::on_informational(request, move |response| {
             // Clients were told to continue when their bodies were asked for.
             if response.status() == StatusCode::CONTINUE {
@@ -97,43 +127,14 @@ impl Exchange {
             }
             let mut headers = response.headers().clone();
             strip(&mut headers);
-            interim.add(exchange, response.status(), &headers);
+            interim.add(number, response.status(), &headers);
         });
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.0.line.lock().client = None;
-    }
-}
-
-impl Interim {
-    /// What the server that was asked in this exchange says.
-    pub(crate) fn add(&self, exchange: u64, status: StatusCode, headers: &HeaderMap) {
-        let mut line = self.0.line.lock();
-        let Line { bytes, exchanges, client: Some(client) } = &mut *line else { return };
-        if *exchanges != exchange {
-            return;
-        }
-        let before = bytes.len();
-        bytes.extend_from_slice(b"HTTP/1.1 ");
-        bytes.extend_from_slice(status.as_str().as_bytes());
-        bytes.extend_from_slice(b" ");
-        bytes.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        bytes.extend_from_slice(b"\r\n");
-        for (name, value) in headers {
-            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                bytes.extend_from_slice(part);
-            }
-        }
-        bytes.extend_from_slice(b"\r\n");
-        if bytes.len() > MOST {
-            bytes.truncate(before);
-            return;
-        }
-        self.0.any.store(true, Relaxed);
-        client.wake_by_ref();
+        self.interim.0.line.lock().client = None;
     }
 }
 

@@ -103,43 +103,27 @@ async fn run(
     mut drain: watch::Receiver<Drain>,
     is_closed: &AtomicBool,
 ) {
-    let mut accepting: HashMap<SocketAddr, Vec<AbortHandle>> = HashMap::new();
-    // Listeners at which nobody is accepted yet, until it is said that somebody shall be.
-    let mut waiting = Some(Vec::new());
+    let mut entrance = Entrance::default();
     let mut tidy = interval(TIDY);
     tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             order = orders.recv() => {
-                let new = match order {
+                match order {
                     None => return,
-                    Some(Order::Accept) => waiting.take().unwrap_or_default(),
-                    Some(Order::Close) => {
-                        accepting.drain().flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
-                        // A task that is aborted is not polled again: it accepts nobody.
-                        is_closed.store(true, Ordering::Release);
-                        continue;
-                    }
                     Some(Order::Set(state, new)) => {
-                        let gone = |address: &SocketAddr| state.door(*address).is_none();
-                        let gone = accepting.extract_if(|address, _| gone(address));
-                        gone.flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
+                        entrance.close(|address| state.door(address).is_none());
                         let frontends = state.stats.clone();
                         core.set_state(state);
                         frontends.values().for_each(|stats| stats.admission.changed());
-                        match &mut waiting {
-                            None => new,
-                            Some(waiting) => {
-                                waiting.extend(new);
-                                continue;
-                            }
-                        }
+                        entrance.add(&core, new);
                     }
-                };
-                for (address, listener) in new {
-                    let accept = accept(core.clone(), address, listener);
-                    accepting.entry(address).or_default().push(spawn_local(accept).abort_handle());
+                    Some(Order::Accept) => entrance.open(&core),
+                    Some(Order::Close) => {
+                        entrance.close(|_| true);
+                        is_closed.store(true, Ordering::Release);
+                    }
                 }
             }
             Ok(()) = drain.changed() => {
@@ -151,6 +135,41 @@ async fn run(
                 core.kept.tidy(longest.unwrap_or_default());
             }
         }
+    }
+}
+
+/// Where clients come in.
+#[derive(Default)]
+struct Entrance {
+    /// Who accepts them, at each address.
+    accepting: HashMap<SocketAddr, Vec<AbortHandle>>,
+    /// Listeners at which nobody is accepted before it is open.
+    waiting: Vec<(SocketAddr, StdListener)>,
+    is_open: bool,
+}
+
+impl Entrance {
+    /// Has further listeners.
+    fn add(&mut self, core: &Rc<Core>, new: Vec<(SocketAddr, StdListener)>) {
+        self.waiting.extend(new);
+        if self.is_open {
+            self.open(core);
+        }
+    }
+
+    /// Accepts whoever waits in the listeners, and whoever comes.
+    fn open(&mut self, core: &Rc<Core>) {
+        self.is_open = true;
+        for (address, listener) in self.waiting.drain(..) {
+            let accept = spawn_local(accept(core.clone(), address, listener));
+            self.accepting.entry(address).or_default().push(accept.abort_handle());
+        }
+    }
+
+    /// Accepts nobody at these addresses any more: a task that is aborted is not polled again.
+    fn close(&mut self, which: impl Fn(SocketAddr) -> bool) {
+        let gone = self.accepting.extract_if(|address, _| which(*address));
+        gone.flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
     }
 }
 

@@ -22,7 +22,7 @@ impl Serve {
             | Request::SetServer { .. }
             | Request::SetWeight { .. }
             | Request::Reload { .. }
-                if self.raising.is_some() =>
+                if self.upgrade.is_under_way() =>
             {
                 refused(UPGRADING.into())
             }

@@ -57,13 +57,14 @@ pub(super) async fn empty(proxy: &mut Proxy, limit: Duration) {
     let hard = Instant::now() + SOFT + limit;
     proxy.close();
     proxy.drain(Drain::Closing);
-    let soft = Instant::now() + SOFT;
-    while !proxy.is_over() && Instant::now() < hard {
-        if Instant::now() >= soft {
-            proxy.drain(Drain::Leaving);
+    let until = async |end: Instant| {
+        while !proxy.is_over() && Instant::now() < end {
+            sleep(COUNT).await;
         }
-        sleep(COUNT).await;
-    }
+    };
+    until(Instant::now() + SOFT).await;
+    proxy.drain(Drain::Leaving);
+    until(hard).await;
 }
 
 impl Serve {

@@ -1,5 +1,6 @@
 //! Another release takes over this node, as far as the loop is concerned.
 
+use std::path::PathBuf;
 use std::sync::mpsc::RecvTimeoutError;
 
 use admin::{Change, Reply};
@@ -18,6 +19,29 @@ pub(super) enum Raised {
     Nothing,
 }
 
+/// What there is of an upgrade.
+pub(super) struct Upgrade {
+    /// What is started.
+    program: PathBuf,
+    /// Told what became of it.
+    heirs: mpsc::UnboundedSender<Raised>,
+    pub(super) raised: mpsc::UnboundedReceiver<Raised>,
+    /// While it is under way: what this process was told to do since.
+    pub(super) meanwhile: Option<Vec<Signal>>,
+}
+
+impl Upgrade {
+    /// None yet; to whatever lies there then.
+    pub(super) fn to(program: PathBuf) -> Self {
+        let (heirs, raised) = mpsc::unbounded_channel();
+        Self { program, heirs, raised, meanwhile: None }
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        self.meanwhile.is_some()
+    }
+}
+
 impl Serve {
     /// Has another release take over: it is started, gets the listening sockets, and serves.
     pub(super) fn raise(&mut self, uid: u32, reply: oneshot::Sender<Reply>) {
@@ -31,9 +55,9 @@ impl Serve {
             Err(reason) => return drop(reply.send(refused(reason))),
         };
         tracing::info!(uid, "upgrade");
-        self.raising = Some(Vec::new());
+        self.upgrade.meanwhile = Some(Vec::new());
         let at_rest = self.tunnel.rest();
-        let (program, heirs) = (self.program.clone(), self.heirs.clone());
+        let (program, heirs) = (self.upgrade.program.clone(), self.upgrade.heirs.clone());
         tokio::task::spawn_blocking(move || {
             let heir = match at_rest.recv_timeout(PATIENCE) {
                 Err(RecvTimeoutError::Timeout) => Err("the tunnel's thread does not answer".into()),
@@ -62,13 +86,14 @@ impl Serve {
     }
 
     fn can_be_upgraded(&self) -> Result<(), String> {
-        match (&self.leaving, &self.raising, &self.waiting) {
-            (Some(_), _, _) => Err("control is being stopped".into()),
-            (_, Some(_), _) => Err(UPGRADING.into()),
-            (_, _, Some(_)) => {
-                Err("a reload waits for the names of servers: say it again in a moment".into())
-            }
-            (None, None, None) => Ok(()),
+        if self.leaving.is_some() {
+            Err("control is being stopped".into())
+        } else if self.upgrade.is_under_way() {
+            Err(UPGRADING.into())
+        } else if self.waiting.is_some() {
+            Err("a reload waits for the names of servers: say it again in a moment".into())
+        } else {
+            Ok(())
         }
     }
 
@@ -96,7 +121,7 @@ impl Serve {
     /// not the end.
     pub(super) fn resume(&mut self) -> bool {
         self.tunnel.set(tunnel::Wanted::of(&self.site));
-        let meanwhile = self.raising.take().unwrap_or_default();
+        let meanwhile = self.upgrade.meanwhile.take().unwrap_or_default();
         meanwhile.into_iter().all(|signal| self.obey(signal))
     }
 
@@ -107,7 +132,8 @@ impl Serve {
         answer: (oneshot::Sender<Reply>, Reply),
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Ended {
-        let mut told = self.raising.replace(Vec::new()).unwrap_or_default();
+        // It stays under way: calls that still come are refused for that.
+        let mut told = self.upgrade.meanwhile.replace(Vec::new()).unwrap_or_default();
         told.extend(std::iter::from_fn(|| signals.try_recv().ok()));
         for signal in told {
             if let Err(error) = heir.tell(signal) {

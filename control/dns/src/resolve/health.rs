@@ -12,6 +12,13 @@ pub struct Standing {
 impl Standing {
     /// Of what nobody checks.
     pub const UNCHECKED: Self = Self { is_up: true, ttl: u32::MAX };
+    /// Of what was not checked yet: it is not used, as nobody is told what nobody knows.
+    pub const UNKNOWN: Self = Self { is_up: false, ttl: 0 };
+
+    /// As bad as the worse of both, for as long as the shorter.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { is_up: self.is_up && other.is_up, ttl: self.ttl.min(other.ttl) }
+    }
 }
 
 /// What is thought of each thing that is checked, by its number.
@@ -28,11 +35,9 @@ pub struct Member<A> {
 }
 
 impl<A> Member<A> {
-    /// How it is. What was not checked yet is not used: nobody is told what nobody knows.
+    /// How it is.
     pub(super) fn standing(&self, Health(all): &Health) -> Standing {
-        self.checks.iter().fold(Standing::UNCHECKED, |worst, &check| {
-            let one = all.get(check).copied().unwrap_or(Standing { is_up: false, ttl: 0 });
-            Standing { is_up: worst.is_up && one.is_up, ttl: worst.ttl.min(one.ttl) }
-        })
+        let one = |check: &usize| all.get(*check).copied().unwrap_or(Standing::UNKNOWN);
+        self.checks.iter().map(one).fold(Standing::UNCHECKED, Standing::and)
     }
 }

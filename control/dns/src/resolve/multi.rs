@@ -1,6 +1,6 @@
 //! All addresses that are up.
 
-use super::health::{Health, Member};
+use super::health::{Health, Member, Standing};
 
 /// Addresses of one family, of which all that are up are given.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,24 +30,12 @@ pub enum Few {
 }
 
 impl<A: Copy> Multi<A> {
-    fn up(&self, health: &Health) -> usize {
-        self.members.iter().filter(|member| member.standing(health).is_up).count()
-    }
-
-    /// Whether so many of them are up.
-    fn is_enough(&self, up: usize) -> bool {
-        up as f64 >= (self.enough * self.members.len() as f64).ceil()
-    }
-
-    /// Whether enough are up. Of a family without members nothing is wanted.
-    pub(super) fn is_up(&self, health: &Health) -> bool {
-        self.is_enough(self.up(health))
-    }
-
-    /// Seconds until this may change.
-    pub(super) fn ttl(&self, health: &Health) -> u32 {
-        let ttls = self.members.iter().map(|member| member.standing(health).ttl);
-        ttls.min().unwrap_or(u32::MAX)
+    /// Whether enough are up, until that may change. Of a family without members nothing is wanted.
+    pub(super) fn standing(&self, health: &Health) -> Standing {
+        let all = self.members.iter().map(|member| member.standing(health));
+        let ttl = all.clone().map(|one| one.ttl).min().unwrap_or(u32::MAX);
+        let up = all.filter(|one| one.is_up).count();
+        Standing { is_up: up as f64 >= (self.enough * self.members.len() as f64).ceil(), ttl }
     }
 
     /// Adds those that are given, each time beginning with another.
@@ -55,8 +43,7 @@ impl<A: Copy> Multi<A> {
         if self.members.is_empty() {
             return;
         }
-        let is_enough = self.is_up(health);
-        let few = if is_enough { Few::Up } else { self.few };
+        let few = if self.standing(health).is_up { Few::Up } else { self.few };
         let (before, first) = self.members.split_at(turn as usize % self.members.len());
         let all = first.iter().chain(before);
         match few {

@@ -35,23 +35,19 @@ impl<A> Weighted<A> {
         self.groups.iter().flatten()
     }
 
-    /// Whether so much weight is up that the rest does not count.
-    pub(super) fn is_up(&self, health: &Health) -> bool {
+    /// Whether so much weight is up that the rest does not count, until that may change.
+    pub(super) fn standing(&self, health: &Health) -> Standing {
         let all: u64 = self.members().map(|(_, weight)| u64::from(*weight)).sum();
         let up: u64 = self.members().map(|member| weigh(member, health, false)).sum();
-        up as f64 >= (self.enough * all as f64).ceil()
-    }
-
-    /// Seconds until this may change.
-    pub(super) fn ttl(&self, health: &Health) -> u32 {
         let ttls = self.members().map(|(member, _)| member.standing(health).ttl);
-        ttls.min().unwrap_or(u32::MAX)
+        let ttl = ttls.min().unwrap_or(u32::MAX);
+        Standing { is_up: up as f64 >= (self.enough * all as f64).ceil(), ttl }
     }
 
     /// Gives those that are chosen.
     pub(super) fn choose(&self, health: &Health, random: &mut Random, mut give: impl FnMut(&A)) {
         // Where too much is down all count as up.
-        let all = !self.is_up(health);
+        let all = !self.standing(health).is_up;
         let group = |group: &[(Member<A>, u32)]| -> u64 {
             group.iter().map(|member| weigh(member, health, all)).sum()
         };
@@ -166,7 +162,7 @@ mod tests {
         assert_odds(&single, &[false, true, true], &[0, 44, 56], 1, 1);
         // Less than half of all weight: as if all were up.
         assert_odds(&single, &[false, false, true], &[25, 33, 42], 1, 1);
-        assert!(!single.is_up(&health(&[false, false, true])));
+        assert!(!single.standing(&health(&[false, false, true])).is_up);
         assert_odds(&single, &[false; 3], &[25, 33, 42], 1, 1);
     }
 
@@ -196,12 +192,9 @@ mod tests {
     fn what_changes_first_decides_how_long_it_holds() {
         let weighted = ungrouped(&[1, 2], false);
         let standing = |ttl| Standing { is_up: true, ttl };
-        assert_eq!(weighted.ttl(&Health(vec![standing(30), standing(20)])), 20);
+        assert_eq!(weighted.standing(&Health(vec![standing(30), standing(20)])).ttl, 20);
         let nobody = Weighted::<usize> { groups: vec![], multi: false, enough: 0.5 };
-        assert_eq!(
-            (nobody.ttl(&Health::default()), nobody.is_up(&Health::default())),
-            (u32::MAX, true)
-        );
+        assert_eq!(nobody.standing(&Health::default()), Standing::UNCHECKED);
         nobody.choose(&Health::default(), &mut Random(1), |_| panic!("there is nobody"));
     }
 }

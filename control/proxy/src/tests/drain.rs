@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use super::*;
+use crate::NodeState;
 
 #[test]
 fn busy_clients_lose_nothing_when_a_node_goes_away() {
@@ -44,8 +45,9 @@ fn busy_clients_lose_nothing_when_a_node_goes_away() {
     for _ in 0..20 {
         assert_eq!(Client::connect(address).get("/healthcheck").status, 503);
         // Who says nothing at first was not idle.
+        wait_until("nobody is there", || proxy.open() == 0);
         let mut late = Client::connect(address);
-        thread::sleep(5 * MS);
+        wait_until("it is there", || proxy.open() == 1);
         let response = late.get("/");
         assert_eq!(
             (response.text(), response.header("connection").as_deref()),
@@ -56,6 +58,22 @@ fn busy_clients_lose_nothing_when_a_node_goes_away() {
     proxy.close();
     wait_until("it is over", || proxy.is_over());
     assert!(std::net::TcpStream::connect(address).is_err(), "nobody new is accepted");
+}
+
+#[test]
+fn who_comes_before_all_is_known_waits_and_gets_what_is_true_then() {
+    let frontend = frontend();
+    let address = frontend.listen[0].address;
+    let proxy = Proxy::start(NonZeroUsize::MIN, &settings(frontend, vec![])).unwrap();
+    let mut early = Client::connect(address);
+    early.say("GET /healthcheck HTTP/1.1\r\nHost: a\r\n\r\n");
+    early.stream.set_read_timeout(Some(50 * MS)).unwrap();
+    let said = early.stream.peek(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(said, Err(std::io::ErrorKind::WouldBlock));
+    early.stream.set_read_timeout(Some(SOON)).unwrap();
+    proxy.set_node(NodeState::Drain);
+    proxy.accept();
+    assert_eq!(early.hear().unwrap().status, 503);
 }
 
 #[test]
