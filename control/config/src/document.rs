@@ -105,6 +105,9 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
         proxy: proxy.unwrap_or_default(),
         pools: pools.into_iter().map(|entry| entry.pool).collect(),
         frontends: frontends.into_iter().map(|entry| entry.frontend).collect(),
+        dns: Vec::new(),
+        resolvers: Vec::new(),
+        zones: Vec::new(),
     }
 }
 

@@ -50,7 +50,9 @@ pub use nics::dataplane_flags;
 pub use problem::{Problem, Problems};
 pub use secret::{HostSecrets, SecretError, Secrets};
 pub use settings::{
-    Address, Announcement, Bfd, Bgp, Config, Family, Frontend, Hook, Host, L4, L7, Member, Nics,
-    Password, Peer, Peering, Pool, PoolCheck, Proxy, QuorumLoss, Reload, Router, Server, Service,
-    ServiceCheck, Session, Site, Times, Tunnel,
+    Address, AddressCheck, Announcement, Bfd, Bgp, Config, Datacenter, Dns, DnsTls, Family,
+    Frontend, Geoip, Hook, Host, L4, L7, Member, Metafo, Multifo, Nics, Password, Peer, Peering,
+    Plugin, Pool, PoolCheck, Proxy, QuorumLoss, Reload, Resolver, Router, Server, Service,
+    ServiceCheck, Session, Share, Site, Targets, Times, Tunnel, Weighted, WeightedMember,
+    WeightedTarget, Zone,
 };

@@ -1,6 +1,7 @@
 //! What a site file says, complete: defaults filled in, references resolved.
 
 mod bgp;
+mod dns;
 mod proxy;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,6 +13,10 @@ use health::Check;
 
 pub use self::bgp::{Announcement, Bfd, Bgp, Password, Peer, Session};
 
+pub use self::dns::{
+    AddressCheck, Datacenter, Dns, DnsTls, Geoip, Metafo, Multifo, Plugin, Resolver, Share,
+    Targets, Weighted, WeightedMember, WeightedTarget, Zone,
+};
 pub use self::proxy::{Address, Family, Frontend, Host, Pool, PoolCheck, Proxy, Server};
 
 /// A site.
@@ -35,6 +40,12 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// Where clients come to the L7 nodes, in the order of the file.
     pub frontends: Vec<Frontend>,
+    /// Nodes that answer for the zones, in the order of the file.
+    pub dns: Vec<Dns>,
+    /// What is resolved, in an order in which each asks only those before it.
+    pub resolvers: Vec<Resolver>,
+    /// Zones, in the order of the file.
+    pub zones: Vec<Zone>,
 }
 
 /// `[site]`

@@ -102,6 +102,9 @@ mod tests {
             proxy: config::Proxy::default(),
             pools: Vec::new(),
             frontends: Vec::new(),
+            dns: Vec::new(),
+            resolvers: Vec::new(),
+            zones: Vec::new(),
         }
     }
 

@@ -322,7 +322,9 @@ fn every_key_of_every_check() {
 
 #[test]
 fn what_is_not_said_has_a_default() {
-    let Config { site, bgp, l4, l7, services, routers, proxy, pools, frontends } = good(LEAST);
+    let Config { site, bgp, l4, l7, services, routers, proxy, pools, frontends, .. } = good(LEAST);
+    let Config { dns, resolvers, zones, .. } = good(LEAST);
+    assert!(dns.is_empty() && resolvers.is_empty() && zones.is_empty());
     assert_eq!((proxy, pools.len(), frontends.len()), (Proxy::default(), 0, 0));
     assert_eq!(bgp, None);
     assert_eq!(l4[0].router_id, Some([192, 0, 2, 132].into()));
