@@ -7,7 +7,6 @@
 mod calls;
 mod frontends;
 mod handed;
-mod handover;
 mod in_flight;
 mod judge;
 mod leave;
@@ -34,9 +33,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 pub use self::handed::Handed;
-pub use self::handover::{Departing, Estate, Heir, Inheritance, Predecessor, Thought};
 pub use self::reload::NAMES;
-pub use self::servers::Finding;
 pub use self::site::Site;
 pub use self::start::{Start, listen};
 pub use self::word::{Word, find, word, words};
@@ -46,18 +43,16 @@ use self::leave::Leaving;
 use self::reload::Waiting;
 use self::servers::Servers;
 use self::tunnel::Tunnel;
-use self::upgrade::{Raised, Upgrade};
 use crate::admin::socket::Call;
 use crate::clock::boot;
 use crate::doors::{Doors, Sockets};
+use crate::handover::{Departing, Estate, Raised, Upgrade};
 use crate::names::{Answer, Names};
 use crate::peers::Peers;
 use crate::signals::Signal;
 use crate::states::Store;
 use crate::watch::Watch;
 
-/// How long another process may take until it serves, and whatever else an upgrade waits for.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a state file that could not be written is tried again.
 const TURN: Duration = Duration::from_secs(5);
 
@@ -206,7 +201,7 @@ impl Serve {
                 Some(()) = self.learning.recv() => Event::Learned,
                 () = Watch::changed_or_never(&mut self.watch) => Event::File,
                 (host, answer) = self.names.next() => Event::Named(host, answer),
-                Some(raised) = self.upgrade.raised.recv() => Event::Raised(raised),
+                raised = self.upgrade.raised() => Event::Raised(raised),
                 () = sleep_until(wake) => Event::Timer,
             };
             match event {
@@ -248,8 +243,7 @@ impl Serve {
     /// Does what a signal says; whether it is to go on. While another process is about to take over that one
     /// is to do it.
     fn obey(&mut self, signal: Signal) -> bool {
-        if let Some(meanwhile) = &mut self.upgrade.meanwhile {
-            meanwhile.push(signal);
+        if self.upgrade.keep(signal) {
             return true;
         }
         match signal {

@@ -92,6 +92,13 @@ pub enum Reply {
     Error(String),
 }
 
+impl Reply {
+    /// Nothing was changed, for one reason.
+    pub fn refused(reason: String) -> Self {
+        Self::Refused { reasons: vec![reason] }
+    }
+}
+
 /// What a change did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {

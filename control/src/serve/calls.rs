@@ -5,11 +5,11 @@ use health::Admin;
 use tokio::sync::oneshot;
 
 use super::Serve;
-use super::upgrade::UPGRADING;
 use super::word::{self, Word};
 use crate::admin::socket::Call;
 use crate::clock::unix_ms;
 use crate::doors::Sockets;
+use crate::handover::UPGRADING;
 use crate::peers::Peers;
 
 impl Serve {
@@ -24,12 +24,12 @@ impl Serve {
             | Request::Reload { .. }
                 if self.upgrade.is_under_way() =>
             {
-                refused(UPGRADING.into())
+                Reply::refused(UPGRADING.into())
             }
             Request::SetState { node, state } => {
                 return self.set_state(&node, state, uid, reply);
             }
-            Request::SetServer { all_nodes: true, .. } => refused(
+            Request::SetServer { all_nodes: true, .. } => Reply::refused(
                 "what holds on every L7 node is said on an L4 node, or on each of them".into(),
             ),
             Request::SetServer { pool, server, state, all_nodes: false } => {
@@ -42,8 +42,10 @@ impl Serve {
                 tracing::info!(uid, force, "reload");
                 return self.reload(Some(reply));
             }
-            Request::Announce { .. } => refused("an L4 node announces VIPs: ask one".into()),
-            Request::Upgrade { dataplane: true } => refused("an L7 node has no dataplane".into()),
+            Request::Announce { .. } => Reply::refused("an L4 node announces VIPs: ask one".into()),
+            Request::Upgrade { dataplane: true } => {
+                Reply::refused("an L7 node has no dataplane".into())
+            }
             Request::Upgrade { dataplane: false } => return self.raise(uid, reply),
             Request::Dataplane(_) => Reply::Error("the socket answers that itself".into()),
         };
@@ -68,7 +70,7 @@ impl Serve {
         if node != own {
             let reason =
                 format!("this is {own}: what {node} shall be is said there, or on an L4 node");
-            let _ = reply.send(refused(reason));
+            let _ = reply.send(Reply::refused(reason));
             return;
         }
         let note = match state {
@@ -90,7 +92,7 @@ impl Serve {
         reply: oneshot::Sender<Reply>,
     ) {
         if let Err(reason) = word::find(&self.site.config, pool, server) {
-            let _ = reply.send(refused(reason));
+            let _ = reply.send(Reply::refused(reason));
             return;
         }
         let own = self.site.own().name.clone();
@@ -164,8 +166,4 @@ impl Serve {
         };
         peers.tell(&self.site.config, status);
     }
-}
-
-pub(super) fn refused(reason: String) -> Reply {
-    Reply::Refused { reasons: vec![reason] }
 }

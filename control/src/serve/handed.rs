@@ -7,7 +7,8 @@ use proxy::Proxy;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, sleep};
 
-use super::{Heir, leave};
+use super::leave;
+use crate::handover::Heir;
 use crate::signals::Signal;
 
 /// How often is looked whether the other process lives.

@@ -10,7 +10,8 @@ use api::Prefix;
 use proxy::{Drain, Proxy};
 use tokio::time::{Instant, sleep};
 
-use super::{Departing, Serve, in_flight};
+use super::{Serve, in_flight};
+use crate::handover::Departing;
 use crate::notify;
 
 /// How long answers that say `Connection: close` may take to empty connections, before idle ones are

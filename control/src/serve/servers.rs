@@ -1,7 +1,6 @@
 //! What the checks of servers, and of this node itself, say.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +10,12 @@ use config::{L7, Pool};
 use health::monitor::{Changes, Counters, Monitor, ProbeId, Settings};
 use health::{Kind, Probe, Standing, Target};
 use proxy::ServerState;
-use serde::{Deserialize, Serialize};
 
 use super::verdict::{Verdict, alone, judge};
 use super::word::Wanted;
 use crate::admin::status::describe;
 use crate::clock::millis;
+use crate::finding::{self, Finding, Known};
 
 /// The checks of the site in force.
 #[derive(Debug)]
@@ -29,15 +28,7 @@ pub(super) struct Servers {
     /// Servers by their probes: places of pool and server.
     places: HashMap<ProbeId, BTreeSet<(usize, usize)>>,
     /// What an older process knew, until it is known what is to be asked.
-    known: HashMap<u64, Standing>,
-}
-
-/// What a check has found, for another process.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Finding {
-    /// Who is asked what, as a number: another release may number otherwise, and knows nothing then.
-    question: u64,
-    standing: Standing,
+    known: Known,
 }
 
 /// A probe that runs.
@@ -52,19 +43,14 @@ impl Servers {
     pub(super) fn start(known: Vec<Finding>) -> (Self, Changes) {
         let (monitor, changes) = Monitor::start(Settings::default());
         let (probes, own, places) = <_>::default();
-        let known = known.into_iter().map(|one| (one.question, one.standing)).collect();
+        let known = known.into_iter().collect();
         (Self { monitor, probes, own, places, known }, changes)
     }
 
     /// What checks have found, for another process.
     pub(super) fn findings(&self) -> Vec<Finding> {
-        let standings = self.monitor.standings();
-        let finding = |aimed: &Aimed| {
-            let standing = standings.get(aimed.id)?.clone();
-            standing.state?;
-            Some(Finding { question: question(&aimed.probe), standing })
-        };
-        self.probes.iter().flatten().flatten().chain(&self.own).filter_map(finding).collect()
+        let all = self.probes.iter().flatten().flatten().chain(&self.own);
+        finding::findings(&self.monitor, all.map(|aimed| (aimed.id, &aimed.probe)))
     }
 
     /// Asks what these say, from now on; servers whose address is not known are not asked. What is known
@@ -113,8 +99,7 @@ impl Servers {
             },
         }));
         let known = std::mem::take(&mut self.known);
-        let ids =
-            self.monitor.set_knowing(wanted.clone(), |probe| known.get(&question(probe)).cloned());
+        let ids = self.monitor.set_knowing(wanted.clone(), |probe| known.of(probe));
         let mut aimed = ids.into_iter().zip(wanted).map(|(id, probe)| Aimed { id, probe });
         let mut take = |count| aimed.by_ref().take(count).collect::<Vec<_>>();
         self.probes = counts
@@ -207,13 +192,6 @@ impl Servers {
             .filter_map(|aimed| Some((&aimed.probe, standings.get(aimed.id)?.clone())))
             .collect()
     }
-}
-
-/// Who is asked what, as a number. When, and how often before something is believed, is no part of it.
-fn question(probe: &Probe) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (&probe.target, &probe.check.kind).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// What a check begins with, if servers expect a PROXY header: one that speaks for nobody (LOCAL).

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use proxy::Proxy;
 use tokio::sync::mpsc;
 
-use super::{Estate, Site, frontends};
+use super::{Site, frontends};
 use crate::admin::socket::Call;
 use crate::doors::Doors;
+use crate::handover::Estate;
 use crate::names::Names;
 use crate::states::Store;
 

@@ -1,8 +1,9 @@
 //! The new process's side: what it gets, and from whom.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -13,8 +14,7 @@ use nix::unistd::dup2_stdin;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 
-use super::super::PATIENCE;
-use super::{Estate, READY, Thought, Will, descriptors, word};
+use super::{Estate, PATIENCE, READY, Thought, Will, descriptors, word};
 use crate::doors::Sockets;
 use crate::signals::Signal;
 
@@ -42,15 +42,18 @@ impl Inheritance {
     pub(super) fn from(mut stream: UnixStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         let will = read(&mut stream)?;
-        let counts = will.listeners.iter().map(|(_, count)| count).sum::<usize>();
-        let wanted = counts + will.others.len() + usize::from(will.admin);
+        let count = |all: &[(SocketAddr, usize)]| all.iter().map(|(_, count)| count).sum::<usize>();
+        let wanted = count(&will.listeners)
+            + count(&will.datagrams)
+            + will.others.len()
+            + usize::from(will.admin);
         let mut all = descriptors::receive(&stream, wanted)?.into_iter();
-        let mut take = |count| all.by_ref().take(count).map(TcpListener::from).collect::<Vec<_>>();
-        let listeners = will.listeners.iter().map(|&(address, count)| (address, take(count)));
-        let listeners = listeners.collect();
+        let listeners = by_address(&will.listeners, &mut all);
+        let datagrams = by_address(&will.datagrams, &mut all);
         let others = will.others.into_iter().zip(all.by_ref().map(TcpListener::from)).collect();
         let sockets = Sockets { admin: all.next().map(OwnedFd::into), others };
-        let estate = Estate { listeners, sockets, servers: will.servers, findings: will.findings };
+        let Will { servers, findings, .. } = will;
+        let estate = Estate { listeners, datagrams, sockets, servers, findings };
         Ok(Self { estate, predecessor: Predecessor { stream } })
     }
 }
@@ -68,6 +71,15 @@ impl Estate {
         };
         self.servers.iter().filter_map(named).collect()
     }
+}
+
+/// The next descriptors: so many of each address.
+fn by_address<T: From<OwnedFd>>(
+    counts: &[(SocketAddr, usize)],
+    all: &mut impl Iterator<Item = OwnedFd>,
+) -> BTreeMap<SocketAddr, Vec<T>> {
+    let mut take = |count| all.by_ref().take(count).map(T::from).collect();
+    counts.iter().map(|&(address, count)| (address, take(count))).collect()
 }
 
 fn read(stream: &mut UnixStream) -> io::Result<Will> {

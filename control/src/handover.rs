@@ -12,34 +12,44 @@
 
 mod descriptors;
 mod inherit;
+mod upgrade;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use proxy::{Listeners, ServerState};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::inherit::{Departing, Inheritance, Predecessor};
-use super::PATIENCE;
-use super::servers::Finding;
+pub use self::upgrade::{Raised, UPGRADING, Upgrade};
 use crate::doors::Sockets;
+use crate::finding::Finding;
 use crate::signals::Signal;
 
+/// How long another process may take until it serves, and whatever else an upgrade waits for.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The flag that tells the new process.
 const FLAG: &str = "--take-over";
 const READY: &[u8] = b"ready\n";
 
+/// UDP sockets by their addresses.
+pub type Datagrams = BTreeMap<SocketAddr, Vec<UdpSocket>>;
+
 /// What is handed over.
 #[derive(Debug, Default)]
 pub struct Estate {
-    /// The proxy's listeners.
+    /// Where clients connect.
     pub listeners: Listeners,
+    /// Where questions come.
+    pub datagrams: Datagrams,
     /// The sockets that control answers at.
     pub sockets: Sockets,
     /// What is thought of servers.
@@ -48,11 +58,14 @@ pub struct Estate {
     pub findings: Vec<Finding>,
 }
 
-/// The same on its way: descriptors follow, those of listeners first, the admin socket's last.
+/// The same on its way: descriptors follow, those of listeners first, then of UDP, the admin socket's last.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Will {
-    /// Of each address of the proxy, how many listeners.
+    /// Of each address at which clients connect, how many listeners.
     listeners: Vec<(SocketAddr, usize)>,
+    /// Of each address at which questions come, how many sockets.
+    #[serde(default)]
+    datagrams: Vec<(SocketAddr, usize)>,
     /// Other addresses, of one listener each.
     others: Vec<SocketAddr>,
     admin: bool,
@@ -151,9 +164,11 @@ const fn word(signal: Signal) -> &'static str {
 }
 
 fn give(stream: &mut UnixStream, estate: Estate) -> io::Result<()> {
-    let Estate { listeners, sockets: Sockets { admin, others }, servers, findings } = estate;
+    let Estate { listeners, datagrams, sockets, servers, findings } = estate;
+    let Sockets { admin, others } = sockets;
     let will = Will {
         listeners: listeners.iter().map(|(&address, all)| (address, all.len())).collect(),
+        datagrams: datagrams.iter().map(|(&address, all)| (address, all.len())).collect(),
         others: others.keys().copied().collect(),
         admin: admin.is_some(),
         servers,
@@ -162,8 +177,11 @@ fn give(stream: &mut UnixStream, estate: Estate) -> io::Result<()> {
     let mut line = serde_json::to_vec(&will)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let tcp = listeners.values().flatten().chain(others.values()).map(AsRawFd::as_raw_fd);
-    let all: Vec<_> = tcp.chain(admin.iter().map(AsRawFd::as_raw_fd)).collect();
+    let tcp = listeners.values().flatten().map(AsRawFd::as_raw_fd);
+    let udp = datagrams.values().flatten().map(AsRawFd::as_raw_fd);
+    let ours = others.values().map(AsRawFd::as_raw_fd);
+    let admin = admin.iter().map(AsRawFd::as_raw_fd);
+    let all: Vec<_> = tcp.chain(udp).chain(ours).chain(admin).collect();
     descriptors::send(stream, &all)
 }
 
@@ -206,10 +224,14 @@ mod tests {
         let path = folder.path().join("admin");
         let admin = Some(UnixListener::bind(&path).unwrap());
         let sockets = Sockets { admin, others: [(address(80), other)].into() };
-        give(&mut old, Estate { listeners, sockets, ..Estate::default() }).unwrap();
+        let datagram = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let bound_at = datagram.local_addr().unwrap();
+        let datagrams = [(address(53), vec![datagram])].into();
+        give(&mut old, Estate { listeners, datagrams, sockets, ..Estate::default() }).unwrap();
 
-        let Estate { listeners, sockets, .. } = Inheritance::from(new).unwrap().estate;
+        let Estate { listeners, datagrams, sockets, .. } = Inheritance::from(new).unwrap().estate;
         assert_eq!(listeners.values().flatten().map(at).collect::<Vec<_>>(), expected);
+        assert_eq!(datagrams[&address(53)][0].local_addr().unwrap(), bound_at);
         assert_eq!(at(&sockets.others[&address(80)]), other_at);
         let admin = sockets.admin.unwrap().local_addr().unwrap();
         assert_eq!(admin.as_pathname(), Some(path.as_path()));
