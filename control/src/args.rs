@@ -9,7 +9,7 @@ use config::{Config, Peering};
 /// Runs one role of a node: what is checked, told and served of it.
 ///
 /// An L4 node's drives the dataplane by health checks and operators' states, and announces VIPs; an L7
-/// node's takes packets out of tunnels, and is the proxy.
+/// node's takes packets out of tunnels, and is the proxy; a dns node's answers for the site's zones.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "palier-control", version, max_term_width = 100)]
 pub struct Args {
@@ -25,7 +25,7 @@ pub struct Args {
     /// Where sockets lie: dataplane.sock, control-ROLE.sock
     #[arg(long, value_name = "DIR", default_value = "/run/palier")]
     pub run_dir: PathBuf,
-    /// Where operators' states of nodes are kept
+    /// Where operators' words are kept
     #[arg(long, value_name = "DIR", default_value = "/var/lib/palier")]
     pub state_dir: PathBuf,
     /// Where an L7 node keeps what outlives its control in the kernel: on a bpffs, which is mounted if need be
@@ -55,6 +55,8 @@ pub enum Role {
     L4,
     /// Decapsulation, and the proxy.
     L7,
+    /// Zones, and answers that follow health checks.
+    Dns,
 }
 
 impl Role {
@@ -63,6 +65,7 @@ impl Role {
         match self {
             Self::L4 => "l4",
             Self::L7 => "l7",
+            Self::Dns => "dns",
         }
     }
 
@@ -72,6 +75,7 @@ impl Role {
             Self::L4 => peering.port,
             // The site file leaves room for them.
             Self::L7 => peering.port + 1,
+            Self::Dns => peering.port + 2,
         }
     }
 
@@ -80,27 +84,42 @@ impl Role {
     /// # Errors
     /// It has none, or another than `wanted`.
     pub fn of(config: &Config, node: &str, wanted: Option<Self>) -> Result<Self, String> {
-        let l4 = config.l4.iter().any(|one| one.name == node);
-        let l7 = config.l7.iter().any(|one| one.name == node);
-        match (l4, l7, wanted) {
-            (true, _, Some(Self::L4)) | (true, false, None) => Ok(Self::L4),
-            (_, true, Some(Self::L7)) | (false, true, None) => Ok(Self::L7),
-            (true, true, None) => {
-                Err(format!("{node} has several roles: --role says which is to be run"))
+        let has = |role: &Self| role.names(config).any(|name| name == node);
+        let roles: Vec<_> = Self::ALL.into_iter().filter(has).collect();
+        match (&roles[..], wanted) {
+            (_, Some(wanted)) if roles.contains(&wanted) => Ok(wanted),
+            (&[only], None) => Ok(only),
+            (&[_, _, ..], None) => {
+                let roles: Vec<_> = roles.into_iter().map(Self::name).collect();
+                let roles = roles.join(", ");
+                Err(format!("{node} has several roles ({roles}): --role says which is to be run"))
             }
-            (_, _, wanted) => Err(Self::missing(config, node, wanted)),
+            (_, wanted) => Err(Self::missing(config, node, wanted)),
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::L4, Self::L7, Self::Dns];
+
+    /// Names of the nodes that have it.
+    fn names(self, config: &Config) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::L4 => Box::new(config.l4.iter().map(|one| one.name.as_str())),
+            Self::L7 => Box::new(config.l7.iter().map(|one| one.name.as_str())),
+            Self::Dns => Box::new(config.dns.iter().map(|one| one.name.as_str())),
         }
     }
 
     /// That no node of this role, or of any, has this name.
     pub(crate) fn missing(config: &Config, node: &str, role: Option<Self>) -> String {
-        let l4 = config.l4.iter().map(|one| one.name.as_str());
-        let l7 = config.l7.iter().map(|one| one.name.as_str());
-        let (kinds, names): (_, Vec<_>) = match role {
-            Some(Self::L4) => ("[[l4]]", l4.collect()),
-            Some(Self::L7) => ("[[l7]]", l7.collect()),
-            None => ("[[l4]] or [[l7]]", l4.chain(l7).collect()),
+        let kinds = match role {
+            Some(Self::L4) => "[[l4]]",
+            Some(Self::L7) => "[[l7]]",
+            Some(Self::Dns) => "[[dns]]",
+            None => "[[l4]], [[l7]] or [[dns]]",
         };
+        let roles = Self::ALL.into_iter().filter(|one| role.is_none_or(|role| role == *one));
+        let names: Vec<_> = roles.flat_map(|role| role.names(config)).collect();
         let names = names.join(", ");
         format!("no {kinds} is named `{node}` (there are: {names}): --node says which is this one")
     }

@@ -26,6 +26,7 @@ pub mod peers;
 pub mod plan;
 pub mod reach;
 pub mod reload;
+pub mod respond;
 pub mod serve;
 pub mod signals;
 pub mod site;

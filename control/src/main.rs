@@ -10,13 +10,14 @@ use clap::error::ErrorKind;
 use config::{Config, SiteFile};
 use control::args::{Args, Role};
 use control::doors::{Doors, Sockets};
-use control::handover::{Estate, Inheritance};
+use control::handover::{Estate, Inheritance, Predecessor};
 use control::names::Names;
+use control::respond::{Draft, Respond};
 use control::signals::Signals;
 use control::site::Site;
 use control::states::Store;
 use control::steer::{self, Ended, Start};
-use control::{log, notify, serve};
+use control::{log, notify, respond, serve};
 use tokio::task::AbortHandle;
 
 /// Where this program lay when it was started.
@@ -93,6 +94,7 @@ async fn run(args: &Args) -> Result<Ended, Failure> {
     match role {
         Role::L4 => forward(args, file, &node, signals).await,
         Role::L7 => serve(args, file, &node, signals).await,
+        Role::Dns => respond(args, file, &node, signals).await,
     }
 }
 
@@ -136,13 +138,7 @@ async fn serve(
 ) -> Result<Ended, Failure> {
     let failed = |why: String| Failure::new(1, why);
     let site = serve::Site::new(file, node).map_err(|error| Failure::new(2, error))?;
-    let inheritance = args.take_over.then(Inheritance::take).transpose();
-    let inheritance =
-        inheritance.map_err(|error| failed(format!("nothing to take over: {error}")))?;
-    let (mut estate, predecessor) = match inheritance {
-        Some(Inheritance { estate, predecessor }) => (estate, Some(predecessor)),
-        None => (Estate::default(), None),
-    };
+    let (mut estate, predecessor) = inherit(args)?;
     // Before anything is done to this host: there may be another process of this node.
     let doors = open_doors(args, Role::L7, &mut estate.sockets)?;
     let path = doors.path().to_owned();
@@ -188,6 +184,67 @@ async fn serve(
         }
     }
     Ok(Ended::Stopped)
+}
+
+/// A node that serves zones.
+async fn respond(
+    args: &Args,
+    file: SiteFile,
+    node: &str,
+    signals: Signals,
+) -> Result<Ended, Failure> {
+    let failed = |why: String| Failure::new(1, why);
+    let draft = Draft::of(file, &args.site, node);
+    let draft = draft.map_err(|reasons| Failure::new(2, reasons.join("\n")))?;
+    let (mut estate, predecessor) = inherit(args)?;
+    let doors = open_doors(args, Role::Dns, &mut estate.sockets)?;
+    let path = doors.path().to_owned();
+    let (store, state_file) = open_store(args, Role::Dns);
+    let (calls, answering) = doors.answer(None).map_err(|error| Failure::new(1, error))?;
+    let config = draft.config().clone();
+    let start = respond::Start {
+        draft,
+        estate,
+        doors,
+        path: args.site.clone(),
+        program: PROGRAM.get().cloned().unwrap_or_default(),
+        store,
+        state_file,
+        calls,
+    };
+    let mut responding = Respond::start(start).map_err(failed)?;
+    responding.settled().await.map_err(failed)?;
+    let alive = started(node, Role::Dns, &config);
+    let (told, mut heard) = signals.heard();
+    if let Some(predecessor) = predecessor {
+        predecessor.relieve(told);
+    }
+    match responding.run(&mut heard).await {
+        respond::Ended::Stopped => {
+            answering.finish().await;
+            // It may be gone already.
+            let _ = std::fs::remove_file(&path);
+        }
+        respond::Ended::HandedOver(mut handed) => {
+            notify::main_process(handed.heir.pid());
+            alive.abort();
+            answering.close();
+            handed.tell();
+            answering.finish().await;
+            handed.finish().await;
+        }
+    }
+    Ok(Ended::Stopped)
+}
+
+/// What an older process hands over, if this one takes over from it.
+fn inherit(args: &Args) -> Result<(Estate, Option<Predecessor>), Failure> {
+    if !args.take_over {
+        return Ok((Estate::default(), None));
+    }
+    let Inheritance { estate, predecessor } = Inheritance::take()
+        .map_err(|error| Failure::new(1, format!("nothing to take over: {error}")))?;
+    Ok((estate, Some(predecessor)))
 }
 
 fn open_doors(args: &Args, role: Role, inherited: &mut Sockets) -> Result<Doors, Failure> {

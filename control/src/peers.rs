@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use admin::{NodeStatus, PeerStatus, States};
+use admin::{DnsNodeStatus, Entry, NodeStatus, PeerStatus, States};
 use config::Config;
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -18,8 +18,9 @@ use crate::args::Role;
 use crate::clock::{millis, unix_ms};
 use crate::peer::{
     Counter, Counters, Directory, Gossip, Heard, Identity, IdentityError, Limits, ListenError,
-    Listener, Node, Pace, Persistence, Server, differences, serve,
+    Listener, Node, Pace, Peer, Persistence, Server, differences, serve,
 };
+use crate::respond;
 use crate::serve as l7;
 use crate::site::Member;
 use crate::states::{Store, Trust};
@@ -52,8 +53,31 @@ pub struct Voice {
 #[derive(Debug, Default)]
 struct Said {
     status: PeerStatus,
-    /// Names of all nodes of the site.
-    known: BTreeSet<String>,
+    known: Subjects,
+}
+
+/// What others may speak of.
+#[derive(Debug, Default)]
+pub struct Subjects {
+    /// Names of nodes of the site, and words about what is theirs.
+    pub names: BTreeSet<String>,
+    /// Words to nodes that serve zones, too.
+    pub of_zones: bool,
+}
+
+impl Subjects {
+    /// Those of L4 and L7 nodes.
+    pub fn of(config: &Config) -> Self {
+        let l4 = config.l4.iter().map(|node| node.name.clone());
+        let l7 = config.l7.iter().map(|node| node.name.clone());
+        let words = announce::words(config).chain(l7::words(config, None));
+        Self { names: l4.chain(l7).chain(words).collect(), of_zones: false }
+    }
+
+    fn has(&self, subject: &str, entry: &Entry) -> bool {
+        self.names.contains(subject)
+            || self.of_zones && respond::is_worth_keeping(subject, entry, unix_ms())
+    }
 }
 
 impl Node for Voice {
@@ -65,7 +89,8 @@ impl Node for Voice {
     fn learn(&self, from: &str, states: &States) {
         let merged = {
             let said = self.said.lock();
-            self.store.merge(states, &Trust { known: &said.known, now_ms: unix_ms() })
+            let known = |subject: &str, entry: &Entry| said.known.has(subject, entry);
+            self.store.merge(states, &Trust { known: &known, now_ms: unix_ms() })
         };
         for (node, reason) in &merged.refused {
             tracing::warn!(from, node, %reason, "a node state was not taken over");
@@ -138,7 +163,7 @@ impl Peers {
         let gossip =
             Gossip::new(identity.clone(), seen, voice.clone(), counters.clone(), Pace::default());
         // An L7 node is told, and asks nobody.
-        if own.role == Role::L4 {
+        if own.role != Role::L7 {
             tasks.push(tokio::spawn(gossip.clone().run()).abort_handle());
         }
         let heard = gossip.heard();
@@ -180,11 +205,7 @@ impl Peers {
     }
 
     /// What others are told from now on; node states apart, which are the store's.
-    pub fn tell(&self, config: &Config, status: PeerStatus) {
-        let l4 = config.l4.iter().map(|node| node.name.clone());
-        let l7 = config.l7.iter().map(|node| node.name.clone());
-        let words = announce::words(config).chain(l7::words(config, None));
-        let known = l4.chain(l7).chain(words).collect();
+    pub fn tell(&self, known: Subjects, status: PeerStatus) {
         *self.voice.said.lock() = Said { status, known };
     }
 
@@ -237,6 +258,26 @@ impl Peers {
             let mut lasting = self.lasting.get(&node.name).cloned().unwrap_or_default();
             node.differences = lasting.observe(&differences(&mine, theirs), now);
         }
+    }
+
+    /// The other nodes that serve zones, as they told of themselves.
+    pub fn of_zones(&self) -> Vec<DnsNodeStatus> {
+        let (heard, now) = (self.heard.borrow(), Instant::now());
+        let directory = self.directory.borrow();
+        let one = |peer: &Peer| {
+            let known = heard.get(&peer.name);
+            let said = known.and_then(|heard| heard.status.as_ref());
+            DnsNodeStatus {
+                name: peer.name.clone(),
+                program: said.map(|(status, _)| status.program.clone()),
+                age_ms: said.map(|(_, at)| millis(now.saturating_duration_since(*at))),
+                error: match known {
+                    Some(heard) => heard.error.clone(),
+                    None => Some("not asked yet".into()),
+                },
+            }
+        };
+        directory.peers.iter().map(one).collect()
     }
 
     /// What an operator should know of the certificate.

@@ -36,6 +36,7 @@ pub use self::handed::Handed;
 pub use self::reload::NAMES;
 pub use self::site::Site;
 pub use self::start::{Start, listen};
+pub(crate) use self::verdict::alone;
 pub use self::word::{Word, find, word, words};
 
 use self::judge::Name;

@@ -9,5 +9,5 @@ mod merge;
 mod store;
 
 pub use file::Error;
-pub use merge::{CLOCK_SLACK, Merged, Mistrust, Trust, merge};
+pub use merge::{CLOCK_SLACK, MOST, Merged, Mistrust, Trust, merge};
 pub use store::Store;

@@ -126,7 +126,8 @@ impl Large {
     /// An operator wants [`EVERYWHERE`] to drain, or no longer.
     pub fn drain(&mut self, drain: bool) {
         let state = if drain { Admin::Drain } else { Admin::Ready };
-        let entry = Entry { version: 1, at_ms: 0, state, by: String::new(), weight: None };
+        let entry =
+            Entry { version: 1, at_ms: 0, state, by: String::new(), weight: None, said: None };
         self.states.insert(EVERYWHERE.into(), entry);
     }
 

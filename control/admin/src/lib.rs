@@ -7,6 +7,7 @@
 //! echo '{"status": {}}' | socat - UNIX-CONNECT:/run/palier/control-l4.sock
 //! ```
 
+mod dns;
 mod l7;
 mod peer;
 mod request;
@@ -16,6 +17,10 @@ mod status;
 
 /// What holds of a node, the worst of all that is said of it: what the dataplane is told.
 pub use api::State as Effective;
+pub use dns::{
+    ChallengeStatus, CheckOfAddress, DnsNodeStatus, DnsStatus, ForcedStatus, ListenStatus,
+    MemberOfResolver, ResolverStatus, ZoneStatus,
+};
 pub use l7::{
     FrontendStatus, Histogram, InterfaceStatus, L7Status, OwnStatus, PoolStatus, ServerStatus,
     TunnelStatus,
@@ -23,7 +28,7 @@ pub use l7::{
 pub use peer::{PeerReply, PeerRequest, PeerStatus, Table, Tables};
 pub use request::{Change, Failed, Reply, Request};
 pub use router::{BfdSessionStatus, KeptBack, RouteStatus, RouterStatus, SessionStatus};
-pub use state::{Entry, States};
+pub use state::{Entry, Said, States};
 pub use status::{
     CheckStatus, DataplaneStatus, FileStatus, GateStatus, MemberStatus, NodeStatus, Refusal,
     ServiceStatus, Status, VipStatus,

@@ -1,7 +1,9 @@
+use std::net::IpAddr;
+
 use health::Admin;
 use serde::{Deserialize, Serialize};
 
-use crate::{L7Status, Status};
+use crate::{DnsStatus, L7Status, Said, Status};
 
 /// One line on the admin socket: an object with one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,32 @@ pub enum Request {
         #[serde(default)]
         force: bool,
     },
+    /// What a pattern matches is up, or down, or as its checks say, on every node that serves zones.
+    Force {
+        /// `198.51.100.1`, `198.51.100.1/http`, `metafo/www/par1`, with `*` and `?`.
+        pattern: String,
+        /// `up`, `down` or `auto`.
+        said: Said,
+    },
+    /// A text is answered at a name for ten minutes, or not any more, on every node that serves zones.
+    Challenge {
+        /// `_acme-challenge.example.org`.
+        name: String,
+        /// What an ACME client gives.
+        text: String,
+        /// Whether it is answered.
+        answered: bool,
+    },
+    /// What is answered to a question, and why.
+    Query {
+        /// About which name.
+        name: String,
+        /// About which type: `A`, `AAAA`, `TYPE65`, ...
+        rtype: String,
+        /// Who would ask, or for whom (RFC 7871); absent: nobody in particular.
+        #[serde(default)]
+        client: Option<IpAddr>,
+    },
     /// A question for the dataplane (`stats`, `explain`, `flows`, `capture`, `snapshot`, `hello`;
     /// not `apply`), answered by its own reply: its socket is root's alone.
     Dataplane(serde_json::Value),
@@ -79,6 +107,10 @@ pub enum Reply {
     Status(Box<Status>),
     /// To `status`, of an L7 node.
     L7(Box<L7Status>),
+    /// To `status`, of a node that serves zones.
+    Dns(Box<DnsStatus>),
+    /// To `query`: lines of text.
+    Explained(Vec<String>),
     /// To `set_state`, `announce`, `upgrade` and `reload`: it holds, or begins.
     Done(Change),
     /// To the same: nothing was changed.

@@ -24,7 +24,32 @@ pub struct Entry {
     /// Of a server: percent of the weight that the site file gives it; absent: all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u16>,
+    /// To nodes that serve zones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
 }
 
-/// By node name.
+/// What an operator says to the nodes that serve zones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Said {
+    /// What a pattern matches is as its checks say.
+    Auto,
+    /// It is up.
+    Up {
+        /// Seconds that answers live; absent: as the checks have it.
+        ttl: Option<u32>,
+    },
+    /// It is down.
+    Down {
+        /// The same.
+        ttl: Option<u32>,
+    },
+    /// A text is answered at a name.
+    Answered,
+    /// It is not any more.
+    Withdrawn,
+}
+
+/// By node name; what is not about a node has a name with a slash in it.
 pub type States = BTreeMap<String, Entry>;

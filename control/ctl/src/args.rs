@@ -26,7 +26,7 @@ pub(crate) struct Global {
     /// Where the sockets of palier-control and palier-dataplane lie.
     #[arg(long, value_name = "DIR", default_value = "/run/palier", global = true)]
     pub(crate) run_dir: PathBuf,
-    /// Which palier-control of this host is asked. [default: the one that has a socket, l4 before l7]
+    /// Which palier-control of this host is asked. [default: the one that has a socket, l4 before l7 before dns]
     #[arg(long, value_name = "ROLE", global = true)]
     pub(crate) role: Option<Role>,
     /// JSON on standard output, for programs.
@@ -44,6 +44,8 @@ pub(crate) enum Role {
     L4,
     /// Takes them out of tunnels, and is the proxy.
     L7,
+    /// Serves zones.
+    Dns,
 }
 
 impl Role {
@@ -52,6 +54,7 @@ impl Role {
         match self {
             Self::L4 => "l4",
             Self::L7 => "l7",
+            Self::Dns => "dns",
         }
     }
 }
@@ -94,6 +97,13 @@ pub(crate) enum Command {
     Withdraw(Announce),
     /// Takes a `withdraw` back.
     Announce(Announce),
+    /// Says that addresses, their checks, or datacenters are up or down, whatever checks say.
+    ///
+    /// On every dns node, over restarts, until `auto`. Of several patterns that match the last one that was
+    /// said holds.
+    Force(Force),
+    /// What dns nodes answer, and texts that they answer for ACME clients.
+    Dns(Dns),
     /// Starts palier-control anew, which may be another release by now.
     ///
     /// Its process id stays, and routers keep the routes meanwhile.
@@ -240,6 +250,76 @@ pub(crate) struct Announce {
     /// On every L4 node instead of this one alone.
     #[arg(long)]
     pub(crate) all_nodes: bool,
+}
+
+/// `palierctl force`
+#[derive(Debug, Args)]
+pub(crate) struct Force {
+    /// ADDRESS, ADDRESS/CHECK (`198.51.100.1/http`) or PLUGIN/RESOURCE/DATACENTER (`metafo/www/par1`), with
+    /// `*` and `?`.
+    #[arg(value_name = "PATTERN")]
+    pub(crate) pattern: String,
+    /// What it is.
+    #[arg(value_name = "STATE")]
+    pub(crate) state: Forced,
+    /// Seconds that answers live meanwhile. [default: as the checks have it]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) ttl: Option<u32>,
+}
+
+/// What something is forced to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Forced {
+    /// It is given.
+    Up,
+    /// It is not.
+    Down,
+    /// As its checks say.
+    Auto,
+}
+
+/// `palierctl dns`
+#[derive(Debug, Args)]
+pub(crate) struct Dns {
+    #[command(subcommand)]
+    pub(crate) command: DnsCommand,
+}
+
+/// What is wanted of dns nodes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DnsCommand {
+    /// What this node answers to a question, and why.
+    Query(Query),
+    /// Has every dns node answer a text for ten minutes: the dns-01 challenge of ACME.
+    Challenge(Challenge),
+}
+
+/// `palierctl dns query`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Query {
+    /// The name.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The type of record: `A`, `AAAA`, `TXT`, `TYPE65`, ...
+    #[arg(value_name = "TYPE", default_value = "A")]
+    pub(crate) rtype: String,
+    /// Whoever would ask: answers may depend on it.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) client: Option<std::net::IpAddr>,
+}
+
+/// `palierctl dns challenge`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Challenge {
+    /// Where: `_acme-challenge.example.org`.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// What the ACME client gives.
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: String,
+    /// It is not answered any more.
+    #[arg(long)]
+    pub(crate) remove: bool,
 }
 
 /// `palierctl upgrade`

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use admin::{L7Status, Reply, Request, Status};
+use admin::{DnsStatus, L7Status, Reply, Request, Status};
 
 use crate::args::{Global, Role};
 use crate::client::{Client, Error};
@@ -66,7 +66,7 @@ impl Context {
 /// The role whose control has a socket there.
 fn role_here(run_dir: &Path) -> Role {
     let has = |role: &Role| run_dir.join(format!("control-{}.sock", role.name())).exists();
-    [Role::L4, Role::L7].into_iter().find(has).unwrap_or(Role::L4)
+    [Role::L4, Role::L7, Role::Dns].into_iter().find(has).unwrap_or(Role::L4)
 }
 
 /// Columns of the terminal; without one what COLUMNS says, or 80.
@@ -82,6 +82,7 @@ fn width() -> usize {
 pub(crate) enum AnyStatus {
     L4(Box<Status>),
     L7(Box<L7Status>),
+    Dns(Box<DnsStatus>),
 }
 
 /// A connection to control.
@@ -111,6 +112,7 @@ impl Control {
         match self.ask(&Request::Status { brief: false }, SOON)? {
             Reply::Status(status) => Ok(AnyStatus::L4(status)),
             Reply::L7(status) => Ok(AnyStatus::L7(status)),
+            Reply::Dns(status) => Ok(AnyStatus::Dns(status)),
             reply => Err(unexpected(CONTROL, &reply)),
         }
     }
@@ -125,6 +127,10 @@ impl Control {
             AnyStatus::L7(status) => {
                 let node = status.node;
                 Err(Failure::refused(format!("{node} is an L7 node: ask an L4 node for this")))
+            }
+            AnyStatus::Dns(status) => {
+                let node = status.node;
+                Err(Failure::refused(format!("{node} serves zones: ask an L4 node for this")))
             }
         }
     }
@@ -187,7 +193,8 @@ fn broken(program: &'static str, error: serde_json::Error) -> Failure {
 /// A reply of control that does not belong to its request.
 pub(crate) fn unexpected(program: &'static str, reply: &Reply) -> Failure {
     let kind = match reply {
-        Reply::Status(_) | Reply::L7(_) => "status",
+        Reply::Status(_) | Reply::L7(_) | Reply::Dns(_) => "status",
+        Reply::Explained(_) => "explained",
         Reply::Done(_) => "done",
         Reply::Refused { .. } => "refused",
         Reply::Dataplane(_) => "dataplane",

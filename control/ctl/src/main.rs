@@ -25,6 +25,7 @@ mod state;
 mod status;
 mod text;
 mod top;
+mod zones;
 
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
@@ -32,7 +33,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use health::Admin;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, DnsCommand};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -70,6 +71,11 @@ fn run(command: Command, context: &Context, out: &mut dyn Write) -> Result<(), F
         Command::Weight(flags) => state::weigh(&flags, context, out),
         Command::Withdraw(flags) => announce::run(&flags, false, context, out),
         Command::Announce(flags) => announce::run(&flags, true, context, out),
+        Command::Force(flags) => zones::force(&flags, context, out),
+        Command::Dns(flags) => match flags.command {
+            DnsCommand::Query(flags) => zones::query(&flags, context, out),
+            DnsCommand::Challenge(flags) => zones::challenge(&flags, context, out),
+        },
         Command::Upgrade(flags) => announce::upgrade(&flags, context, out),
         Command::Reload(flags) => reload::run(&flags, context, out),
         Command::Agent(flags) => agent::run(flags, out),

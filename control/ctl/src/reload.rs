@@ -25,7 +25,12 @@ pub(crate) fn change(
     let Change { notes, failed } = match context.control()?.ask(request, LATER)? {
         Reply::Done(change) => change,
         Reply::Refused { reasons } => return Err(Failure::Refused(reasons)),
-        reply @ (Reply::Status(_) | Reply::L7(_) | Reply::Dataplane(_) | Reply::Error(_)) => {
+        reply @ (Reply::Status(_)
+        | Reply::L7(_)
+        | Reply::Dns(_)
+        | Reply::Explained(_)
+        | Reply::Dataplane(_)
+        | Reply::Error(_)) => {
             return Err(unexpected("palier-control", &reply));
         }
     };

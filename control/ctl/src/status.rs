@@ -1,5 +1,6 @@
 //! `palierctl status`: how everything stands, what is wrong first.
 
+mod dns;
 mod l7;
 mod node;
 mod router;
@@ -33,6 +34,13 @@ pub(crate) fn run(
                 return Err(Failure::Usage(why.into()));
             }
             (serde_json::to_string(&status), page.l7(&status))
+        }
+        AnyStatus::Dns(status) => {
+            if details {
+                let why = "--service and --node are for L4 nodes: a dns node tells of itself";
+                return Err(Failure::Usage(why.into()));
+            }
+            (serde_json::to_string(&status), page.dns(&status))
         }
     };
     if context.json {

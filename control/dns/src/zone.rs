@@ -148,6 +148,13 @@ impl Zone {
         apex.and_then(|apex| apex.set(Rtype::SOA)).expect("a zone has a SOA record")
     }
 
+    /// The serial number of its SOA record (RFC 1035 section 3.3.13): the first of the five numbers at its end.
+    pub fn serial(&self) -> u32 {
+        let data = self.soa().iter().next().unwrap_or_default();
+        let serial = data.len().checked_sub(20).and_then(|at| data[at..].first_chunk());
+        serial.map_or(0, |serial| u32::from_be_bytes(*serial))
+    }
+
     /// The records of a name that is within the zone, as it goes over the wire in lower case.
     pub fn node(&self, name: &[u8]) -> Option<&Node> {
         self.nodes.get(name)

@@ -68,13 +68,12 @@ impl State {
         let mut doors = HashMap::new();
         let mut stats = BTreeMap::new();
         for frontend in &settings.frontends {
-            let speaks_http = matches!(frontend.mode, Mode::Http(_));
-            let pages = match &frontend.mode {
-                Mode::Http(http) => pages::read(&http.error_pages)?,
-                Mode::Tcp(_) => Arc::default(),
+            let (protocols, pages): (&[&[u8]], _) = match &frontend.mode {
+                Mode::Http(http) => (&[b"http/1.1"], pages::read(&http.error_pages)?),
+                Mode::Tcp(_) => (&[], Arc::default()),
             };
             let tls = match &frontend.tls {
-                Some(tls) => Some(tls::server(tls, settings.tickets.as_ref(), speaks_http)?),
+                Some(tls) => Some(tls::server(tls, settings.tickets.as_ref(), protocols)?),
                 None => None,
             };
             let known = before.and_then(|before| before.stats.get(&frontend.name));

@@ -51,14 +51,14 @@ impl Error {
     }
 }
 
-/// How clients are spoken with: certificates are read from their files, now.
+/// How clients are spoken with, and about what (ALPN): certificates are read from their files, now.
 ///
 /// # Errors
 /// See [`enum@Error`].
-pub(crate) fn server(
+pub fn server(
     settings: &ServerTls,
     tickets: Option<&TicketSecret>,
-    speaks_http: bool,
+    protocols: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, Error> {
     let provider = Arc::new(provider(&settings.ciphers)?);
     let certificates = Certificates::read(&settings.certificates, &provider)?;
@@ -67,9 +67,7 @@ pub(crate) fn server(
         .map_err(|error| Error::Policy(format!("no TLS is left by `ciphers`: {error}")))?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(certificates));
-    if speaks_http {
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    }
+    config.alpn_protocols = protocols.iter().map(|one| one.to_vec()).collect();
     // What is remembered here, no other core and no other node would know.
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     match tickets {

@@ -118,7 +118,12 @@ async fn page(calls: &mpsc::Sender<Call>, stats: Option<Arc<Stats>>) -> Option<S
     match answer.await.ok()? {
         Reply::Status(status) => Some(text::render(&status, stats.as_deref())),
         Reply::L7(status) => Some(text::render_l7(&status)),
-        Reply::Done(_) | Reply::Refused { .. } | Reply::Dataplane(_) | Reply::Error(_) => None,
+        Reply::Dns(status) => Some(text::render_dns(&status)),
+        Reply::Done(_)
+        | Reply::Explained(_)
+        | Reply::Refused { .. }
+        | Reply::Dataplane(_)
+        | Reply::Error(_) => None,
     }
 }
 

@@ -117,7 +117,8 @@ impl World {
 
     fn said(&mut self, word: String, state: Admin) {
         let by = "uid 0 on l4-2".to_owned();
-        self.states.insert(word, Entry { version: 1, at_ms: 1, state, by, weight: None });
+        self.states
+            .insert(word, Entry { version: 1, at_ms: 1, state, by, weight: None, said: None });
     }
 }
 

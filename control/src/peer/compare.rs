@@ -131,6 +131,7 @@ mod tests {
             state: Admin::Drain,
             by: "uid 0 on l4-1".into(),
             weight: None,
+            said: None,
         };
         PeerStatus {
             node: "l4-1".into(),

@@ -6,7 +6,8 @@ use config::Config;
 
 use crate::args::Role;
 
-/// The nodes that a node speaks with: as an L4 node all others, as an L7 node the L4 nodes.
+/// The nodes that a node speaks with: as an L4 node the others that forward and proxy, as an L7 node the L4
+/// nodes, as one that serves zones the others that do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     /// This node.
@@ -20,7 +21,8 @@ pub struct Directory {
 pub struct Peer {
     /// Its name, which its certificate bears.
     pub name: String,
-    /// Its role: what an L4 node says of node states is believed, an L7 node only listens.
+    /// Its role: what an L4 node says of node states is believed, an L7 node only listens. Nodes that serve
+    /// zones believe each other.
     pub role: Role,
     /// Where it listens, in the order in which it is tried; at least one.
     pub addresses: Vec<SocketAddr>,
@@ -40,18 +42,32 @@ impl Directory {
         let peers: Vec<_> = match role {
             Role::L4 => l4.chain(l7).filter(|peer| peer.name != node).collect(),
             Role::L7 => l4.collect(),
+            Role::Dns => {
+                let all = config.dns.iter().filter(|one| one.name != node);
+                all.map(|one| peer(&one.name, Role::Dns, &one.addresses)).collect()
+            }
         };
         Some(Self { node: node.to_owned(), peers })
     }
 
     /// Whether what a node says of node states is believed.
     pub fn is_believed(&self, name: &str) -> bool {
-        self.peer(name).is_some_and(|peer| peer.role == Role::L4)
+        self.peer(name).is_some_and(|peer| peer.is_believed())
     }
 
     /// The other node of this name.
     pub fn peer(&self, name: &str) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.name == name)
+    }
+}
+
+impl Peer {
+    /// Whether what it says of node states is believed.
+    pub fn is_believed(&self) -> bool {
+        match self.role {
+            Role::L4 | Role::Dns => true,
+            Role::L7 => false,
+        }
     }
 }
 

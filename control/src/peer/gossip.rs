@@ -12,7 +12,6 @@ use tokio::time::sleep;
 
 use super::client::{PeerError, ask};
 use super::{Counter, Counters, Directory, Identity, Node, Peer, Reach, not_carried};
-use crate::args::Role;
 
 /// In how many rounds an L7 node is asked once: it has nothing to tell, and hears of changes at once.
 const L7_ROUNDS: u64 = 5;
@@ -79,7 +78,7 @@ impl<N: Node> Gossip<N> {
         for round in 0_u64.. {
             let directory = Arc::clone(&self.directory.borrow());
             self.forget_strangers(&directory);
-            let due = |peer: &&Peer| peer.role == Role::L4 || round.is_multiple_of(L7_ROUNDS);
+            let due = |peer: &&Peer| peer.is_believed() || round.is_multiple_of(L7_ROUNDS);
             for peer in directory.peers.iter().filter(due) {
                 if busy.values().any(|name| *name == peer.name) {
                     continue;
@@ -153,7 +152,7 @@ impl<N: Node> Gossip<N> {
                 Ok(PeerReply::Error(reason)) => Err(PeerError::Refused(reason)),
                 Err(error) => Err(error),
             };
-        if let (Ok(status), Role::L4) = (&answer, peer.role) {
+        if let (Ok(status), true) = (&answer, peer.is_believed()) {
             self.node.learn(&peer.name, &status.states);
         }
         self.note(&peer.name, answer.as_ref());
@@ -235,6 +234,7 @@ mod tests {
             state: Admin::Drain,
             by: String::new(),
             weight: None,
+            said: None,
         };
         let holds = |held: Option<u64>| PeerStatus {
             states: held.map(|version| ("l7-1".to_owned(), entry(version))).into_iter().collect(),

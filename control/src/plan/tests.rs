@@ -90,7 +90,8 @@ check.http = { path = "/healthcheck" }
     }
 
     fn operator(&mut self, node: &str, state: Admin) {
-        let entry = Entry { version: 1, at_ms: 0, state, by: "test".into(), weight: None };
+        let entry =
+            Entry { version: 1, at_ms: 0, state, by: "test".into(), weight: None, said: None };
         self.states.insert(node.into(), entry);
     }
 

@@ -10,7 +10,7 @@ use crate::admin::socket::Call;
 use crate::clock::unix_ms;
 use crate::doors::Sockets;
 use crate::handover::UPGRADING;
-use crate::peers::Peers;
+use crate::peers::{Peers, Subjects};
 
 impl Serve {
     pub(super) fn call(&mut self, call: Call) {
@@ -47,6 +47,9 @@ impl Serve {
                 Reply::refused("an L7 node has no dataplane".into())
             }
             Request::Upgrade { dataplane: false } => return self.raise(uid, reply),
+            Request::Force { .. } | Request::Challenge { .. } | Request::Query { .. } => {
+                Reply::refused("no zones are served here: ask a dns node".into())
+            }
             Request::Dataplane(_) => Reply::Error("the socket answers that itself".into()),
         };
         // A caller that is gone needs no answer.
@@ -164,6 +167,6 @@ impl Serve {
             forwards: true,
             ..PeerStatus::default()
         };
-        peers.tell(&self.site.config, status);
+        peers.tell(Subjects::of(&self.site.config), status);
     }
 }

@@ -41,7 +41,7 @@ impl Verdict {
 }
 
 /// What one check says, whatever others do.
-pub(super) fn alone(probe: &Probe, standing: &Standing) -> Effective {
+pub(crate) fn alone(probe: &Probe, standing: &Standing) -> Effective {
     let state = match (standing.state, &probe.check.kind) {
         (Some(State::Up), _) => Effective::Up,
         (Some(State::Drain), _) => Effective::Drain,

@@ -13,15 +13,15 @@
 //!   second, so that what an operator types next can always go one above and be accepted too.
 //! - **Times.** They decide between equal versions only. One that is more than [`CLOCK_SLACK`] in the
 //!   future is not accepted: it would win all of those.
-//! - **Names.** Entries about nodes that the site file does not know are not accepted: they would
-//!   only grow the memory and the file.
+//! - **Names.** Entries about nodes that the site file does not know are not accepted, nor more than
+//!   [`MOST`] of those that it knows by their form alone: they would only grow the memory and the file.
 //! - **Texts.** `by` is for people; [`MAX_BY`] bytes are enough.
 //!
 //! What is not accepted now may be later, as time passes or the site file changes: peers repeat
 //! themselves, so nothing has to be remembered for that. Still, a peer within these bounds can put
 //! any node into any state: that is what being a node of the site means.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use admin::{Entry, States};
@@ -30,14 +30,18 @@ use thiserror::Error;
 /// How far a peer's clock may be ahead of ours.
 pub const CLOCK_SLACK: Duration = Duration::from_hours(24);
 
+/// Entries that are remembered at most: some of each of a thousand nodes and servers.
+pub const MOST: usize = 100_000;
+
 /// Bytes of an entry's `by`.
 const MAX_BY: usize = 255;
 
 /// What a peer's entries are measured by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Trust<'a> {
-    /// Names of all nodes of the site, those included that left the file and are still drained.
-    pub known: &'a BTreeSet<String>,
+    /// Whether an entry may be: of all nodes of the site, those included that left the file and are still
+    /// drained.
+    pub known: &'a dyn Fn(&str, &Entry) -> bool,
     /// Now: milliseconds since 1970.
     pub now_ms: u64,
 }
@@ -48,6 +52,9 @@ pub enum Mistrust {
     /// The site file here does not know the node.
     #[error("this node's site file has no such node")]
     Unknown,
+    /// There are as many as are remembered.
+    #[error("this node remembers as many as it can")]
+    TooMany,
     /// More changes than an operator can have made.
     #[error("its version cannot be")]
     Version,
@@ -75,7 +82,8 @@ pub fn merge(mine: &mut States, theirs: &States, trust: &Trust<'_>) -> Merged {
         if mine.get(node).is_some_and(|held| held >= entry) {
             continue;
         }
-        match trust.judge(node, entry) {
+        let is_one_too_many = mine.len() >= MOST && !mine.contains_key(node);
+        match trust.judge(node, entry).and_then(|()| room(is_one_too_many)) {
             Ok(()) => {
                 mine.insert(node.clone(), entry.clone());
                 merged.changed.push(node.clone());
@@ -88,10 +96,14 @@ pub fn merge(mine: &mut States, theirs: &States, trust: &Trust<'_>) -> Merged {
     merged
 }
 
+const fn room(is_one_too_many: bool) -> Result<(), Mistrust> {
+    if is_one_too_many { Err(Mistrust::TooMany) } else { Ok(()) }
+}
+
 impl Trust<'_> {
     fn judge(&self, node: &str, entry: &Entry) -> Result<(), Mistrust> {
         let latest = self.now_ms.saturating_add(CLOCK_SLACK.as_millis() as u64);
-        if !self.known.contains(node) {
+        if !(self.known)(node, entry) {
             return Err(Mistrust::Unknown);
         }
         if entry.version > self.now_ms {
@@ -119,11 +131,11 @@ mod tests {
     const DAY: u64 = 24 * 3600 * 1000;
 
     fn entry(version: u64, at_ms: u64, state: Admin) -> Entry {
-        Entry { version, at_ms, state, by: "uid 0 on l4-1".into(), weight: None }
+        Entry { version, at_ms, state, by: "uid 0 on l4-1".into(), weight: None, said: None }
     }
 
-    fn known() -> BTreeSet<String> {
-        ["l4-1", "l7-1", "l7-2"].map(String::from).into()
+    fn known(node: &str, _: &Entry) -> bool {
+        ["l4-1", "l7-1", "l7-2"].contains(&node)
     }
 
     fn states<const N: usize>(entries: [(&str, Entry); N]) -> States {
@@ -132,7 +144,7 @@ mod tests {
 
     fn merged(mine: &States, theirs: &States) -> States {
         let mut mine = mine.clone();
-        merge(&mut mine, theirs, &Trust { known: &known(), now_ms: NOW });
+        merge(&mut mine, theirs, &Trust { known: &known, now_ms: NOW });
         mine
     }
 
@@ -151,7 +163,7 @@ mod tests {
         ] {
             let mut mine = states([("l7-1", held.clone())]);
             let theirs = states([("l7-1", other.clone())]);
-            let merged = merge(&mut mine, &theirs, &Trust { known: &known(), now_ms: NOW });
+            let merged = merge(&mut mine, &theirs, &Trust { known: &known, now_ms: NOW });
             assert_eq!(merged.changed.len(), usize::from(holds), "{other:?}");
             assert_eq!(merged.refused.len(), 0, "{other:?}");
             assert_eq!(mine["l7-1"], if holds { other } else { held.clone() });
@@ -165,7 +177,7 @@ mod tests {
             ("l7-1", entry(1, NOW, Admin::Drain)),
             ("l7-2", entry(1, NOW, Admin::Maintenance)),
         ]);
-        let merged = merge(&mut mine, &theirs, &Trust { known: &known(), now_ms: NOW });
+        let merged = merge(&mut mine, &theirs, &Trust { known: &known, now_ms: NOW });
         assert_eq!(merged, Merged { changed: vec!["l7-2".into()], refused: BTreeMap::new() });
         assert_eq!(mine, theirs);
     }
@@ -186,7 +198,7 @@ mod tests {
         ] {
             let mut mine = States::new();
             let theirs = states([(node, entry.clone())]);
-            let merged = merge(&mut mine, &theirs, &Trust { known: &known(), now_ms: NOW });
+            let merged = merge(&mut mine, &theirs, &Trust { known: &known, now_ms: NOW });
             assert_eq!(merged.refused.get(node).copied(), expected, "{entry:?}");
             assert_eq!(mine.get(node), expected.is_none().then_some(&entry));
         }
@@ -194,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_operator_can_go_above_the_highest_version_that_a_peer_can_set() {
-        let (known, mut mine) = (known(), States::new());
+        let mut mine = States::new();
         let worst = states([("l7-1", entry(NOW, NOW + DAY, Admin::Maintenance))]);
         merge(&mut mine, &worst, &Trust { known: &known, now_ms: NOW });
         assert_eq!(mine, worst);
@@ -212,7 +224,7 @@ mod tests {
             state in prop_oneof![Just(Admin::Ready), Just(Admin::Drain), Just(Admin::Maintenance)],
             by in "[ab]",
         ) -> Entry {
-            Entry { version, at_ms, state, by, weight: None }
+            Entry { version, at_ms, state, by, weight: None, said: None }
         }
     }
 
@@ -247,7 +259,7 @@ mod tests {
         fn hearing_it_again_changes_nothing(mine in held(), theirs in heard()) {
             let once = merged(&mine, &theirs);
             let mut twice = once.clone();
-            let trust = Trust { known: &known(), now_ms: NOW };
+            let trust = Trust { known: &known, now_ms: NOW };
             prop_assert_eq!(merge(&mut twice, &theirs, &trust).changed.len(), 0);
             prop_assert_eq!(twice, once);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use admin::{Entry, Failed, States};
+use admin::{Entry, Failed, Said, States};
 use health::Admin;
 use parking_lot::Mutex;
 
@@ -70,6 +70,11 @@ impl Store {
         self.change(server, by, now_ms, |entry| entry.weight = Some(percent))
     }
 
+    /// The same, to nodes that serve zones.
+    pub fn say(&self, subject: &str, said: Said, by: &str, now_ms: u64) -> Entry {
+        self.change(subject, by, now_ms, |entry| entry.said = Some(said))
+    }
+
     fn change(
         &self,
         subject: &str,
@@ -85,6 +90,7 @@ impl Store {
             state: held.map_or(Admin::Ready, |entry| entry.state),
             by: by.to_owned(),
             weight: held.and_then(|entry| entry.weight),
+            said: held.and_then(|entry| entry.said),
         };
         change(&mut entry);
         memory.states.insert(subject.to_owned(), entry.clone());
@@ -105,9 +111,17 @@ impl Store {
     /// Forgets nodes that the site no longer has, and names them. A name that comes back is a new
     /// node, of which no operator has said anything.
     pub fn retain(&self, known: &BTreeSet<String>) -> Vec<String> {
+        self.retain_if(|node, _| known.contains(node))
+    }
+
+    /// Forgets what is not to be kept, and names it.
+    pub fn retain_if(&self, keep: impl Fn(&str, &Entry) -> bool) -> Vec<String> {
         let mut memory = self.memory.lock();
-        let gone: Vec<_> =
-            memory.states.extract_if(.., |node, _| !known.contains(node)).map(|(n, _)| n).collect();
+        let gone: Vec<_> = memory
+            .states
+            .extract_if(.., |node, entry| !keep(node, entry))
+            .map(|(n, _)| n)
+            .collect();
         if !gone.is_empty() {
             memory.changed();
         }

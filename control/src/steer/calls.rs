@@ -59,6 +59,9 @@ impl Steer {
                 self.begin_upgrade(uid, reply);
                 return;
             }
+            Request::Force { .. } | Request::Challenge { .. } | Request::Query { .. } => {
+                Reply::refused("no zones are served here: ask a dns node".into())
+            }
             Request::Dataplane(_) => Reply::Error("the socket answers that itself".into()),
         };
         // A caller that is gone needs no answer.

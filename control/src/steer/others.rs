@@ -8,7 +8,7 @@ use health::Admin;
 
 use super::Steer;
 use crate::census::Connections;
-use crate::peers::Peers;
+use crate::peers::{Peers, Subjects};
 
 /// What the other L4 nodes were told of.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Steer {
             connections: self.census.last().clone(),
         };
         if self.told.as_ref() != Some(&news) {
-            peers.tell(&self.site.config, self.peer_status());
+            peers.tell(Subjects::of(&self.site.config), self.peer_status());
             self.told = Some(news);
         }
     }

@@ -90,6 +90,22 @@ pub enum Plugin {
     Null,
 }
 
+impl Plugin {
+    /// What zones call it: `DYNA NAME!RESOURCE`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Multifo(_) => "multifo",
+            Self::Simplefo(_) => "simplefo",
+            Self::Weighted(_) => "weighted",
+            Self::Metafo(_) => "metafo",
+            Self::Geoip(_) => "geoip",
+            Self::Static(_) => "static",
+            Self::Reflect(_) => "reflect",
+            Self::Null => "null",
+        }
+    }
+}
+
 /// Addresses, and how they are checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Targets {

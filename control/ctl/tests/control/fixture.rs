@@ -123,6 +123,7 @@ pub(crate) fn trouble() -> Status {
         state: Admin::Drain,
         by: "uid 0 on l4-1".into(),
         weight: None,
+        said: None,
     });
     let mut dead = node("l7-2", "l7");
     dead.reachable = Some(false);

@@ -84,3 +84,21 @@ impl Counters {
         }
     }
 }
+
+/// Of several threads together.
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self.rcodes.iter_mut().zip(other.rcodes).for_each(|(one, other)| *one += other);
+        Self {
+            rcodes: self.rcodes,
+            dropped: self.dropped + other.dropped,
+            truncated: self.truncated + other.truncated,
+            unsent: self.unsent + other.unsent,
+            limited: self.limited + other.limited,
+            slipped: self.slipped + other.slipped,
+            connections: self.connections + other.connections,
+        }
+    }
+}

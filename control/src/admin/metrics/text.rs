@@ -5,8 +5,10 @@ use std::fmt::{Display, Write as _};
 use admin::{SessionStatus, Status};
 use api::Stats;
 
+mod dns;
 mod l7;
 
+pub(super) use self::dns::render as render_dns;
 pub(super) use self::l7::render as render_l7;
 
 /// The page.

@@ -70,7 +70,14 @@ async fn who_is_refused_hears_why() {
     let entry = |i| {
         (
             format!("l7-{i}"),
-            Entry { version: 1, at_ms: 0, state: Admin::Drain, by: "x".repeat(200), weight: None },
+            Entry {
+                version: 1,
+                at_ms: 0,
+                state: Admin::Drain,
+                by: "x".repeat(200),
+                weight: None,
+                said: None,
+            },
         )
     };
     for states in [States::new(), (0..10_000).map(entry).collect()] {

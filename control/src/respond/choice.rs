@@ -1,0 +1,217 @@
+//! What the resolvers of the site file choose among, and what has to be asked to know how that is. Pure.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use config::{
+    AddressCheck, Config, Multifo, Plugin, Targets, Weighted, WeightedMember, WeightedTarget,
+};
+use dns::Name;
+use dns::resolve::{self, Failover, Member, Multi, Resolver, Sites};
+use health::Check;
+
+/// A check of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Aim {
+    /// Of which.
+    pub(super) address: IpAddr,
+    /// What is asked; nothing is of an address that is always up, unless somebody says otherwise.
+    pub(super) check: Option<(Arc<Check>, u16)>,
+}
+
+impl Aim {
+    /// What operators call it: `198.51.100.1/http`.
+    pub(super) fn name(&self) -> String {
+        let check = self.check.as_ref().map_or("up", |(check, _)| check.kind.name());
+        format!("{}/{check}", self.address)
+    }
+}
+
+impl Aim {
+    /// Whether it is one of a resolver's.
+    pub(super) fn is_of(&self, resolver: &config::Resolver) -> bool {
+        let checks = match &resolver.plugin {
+            Plugin::Multifo(multifo) => &multifo.targets.checks,
+            Plugin::Simplefo(targets) => &targets.checks,
+            Plugin::Weighted(weighted) => &weighted.checks,
+            Plugin::Metafo(_)
+            | Plugin::Geoip(_)
+            | Plugin::Static(_)
+            | Plugin::Reflect(_)
+            | Plugin::Null => return false,
+        };
+        match &self.check {
+            None => checks.is_empty(),
+            Some((check, port)) => {
+                checks.iter().any(|one| one.check == **check && one.port == *port)
+            }
+        }
+    }
+}
+
+/// Resolvers, and the checks that they refer to by their places.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    /// In the order of [`Config::resolvers`].
+    pub(super) resolvers: Vec<Resolver>,
+    /// Each once.
+    pub(super) aims: Vec<Aim>,
+}
+
+impl Choice {
+    /// What the site file says.
+    pub(super) fn of(config: &Config) -> Self {
+        let mut aims = Aims::default();
+        let resolvers =
+            config.resolvers.iter().map(|one| resolver(&one.plugin, &mut aims)).collect();
+        Self { resolvers, aims: aims.all }
+    }
+}
+
+/// Checks, each once.
+#[derive(Default)]
+struct Aims {
+    all: Vec<Aim>,
+    places: HashMap<Aim, usize>,
+}
+
+impl Aims {
+    fn place(&mut self, aim: Aim) -> usize {
+        *self.places.entry(aim).or_insert_with_key(|aim| {
+            self.all.push(aim.clone());
+            self.all.len() - 1
+        })
+    }
+
+    /// The checks of an address, by their places.
+    fn of(&mut self, address: IpAddr, checks: &[AddressCheck]) -> Vec<usize> {
+        if checks.is_empty() {
+            return vec![self.place(Aim { address, check: None })];
+        }
+        let one = |AddressCheck { check, port }: &AddressCheck| {
+            self.place(Aim { address, check: Some((Arc::new(check.clone()), *port)) })
+        };
+        checks.iter().map(one).collect()
+    }
+}
+
+fn resolver(plugin: &Plugin, aims: &mut Aims) -> Resolver {
+    match plugin {
+        Plugin::Multifo(multifo) => {
+            let Multifo { targets, up_thresh, too_few, ignore_health, .. } = multifo;
+            let (v4, v6) = members(targets, aims);
+            let (enough, few, ignores_health) = (up_thresh.part(), *too_few, *ignore_health);
+            Resolver::Multi(
+                Multi { members: v4, enough, few, ignores_health },
+                Multi { members: v6, enough, few, ignores_health },
+            )
+        }
+        Plugin::Simplefo(targets) => {
+            let (v4, v6) = members(targets, aims);
+            Resolver::Failover(failover(v4), failover(v6))
+        }
+        Plugin::Weighted(weighted) => self::weighted(weighted, aims),
+        Plugin::Metafo(metafo) => Resolver::Sites(Sites {
+            order: metafo.datacenters.iter().map(|one| one.resolver).collect(),
+            skip_first: metafo.skip_first,
+        }),
+        Plugin::Geoip(_) => Resolver::Fixed(Vec::new()),
+        Plugin::Static(addresses) => Resolver::Fixed(addresses.clone()),
+        Plugin::Reflect(reflect) => Resolver::Reflect(*reflect),
+        Plugin::Null => Resolver::Fixed(Vec::new()),
+    }
+}
+
+type Members<A> = Vec<Member<A>>;
+
+fn members(targets: &Targets, aims: &mut Aims) -> (Members<Ipv4Addr>, Members<Ipv6Addr>) {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for &address in &targets.addresses {
+        let checks = aims.of(address, &targets.checks);
+        match address {
+            IpAddr::V4(address) => v4.push(Member { address, checks }),
+            IpAddr::V6(address) => v6.push(Member { address, checks }),
+        }
+    }
+    (v4, v6)
+}
+
+/// The first, and the second, which is the first if there is no other.
+fn failover<A: Copy>(members: Members<A>) -> Option<Failover<A>> {
+    let mut members = members.into_iter();
+    let primary = members.next()?;
+    let secondary = members.next().unwrap_or_else(|| primary.clone());
+    Some(Failover { primary, secondary })
+}
+
+/// Members of the same group, and each without one alone, in the order of the file.
+fn weighted(weighted: &Weighted, aims: &mut Aims) -> Resolver {
+    let mut families = Families::default();
+    for WeightedMember { target, weight, group } in &weighted.members {
+        let group = group.as_deref();
+        match target {
+            WeightedTarget::Address(address) => {
+                let checks = aims.of(*address, &weighted.checks);
+                match *address {
+                    IpAddr::V4(address) => {
+                        families.v4.add(Member { address, checks }, *weight, group)
+                    }
+                    IpAddr::V6(address) => {
+                        families.v6.add(Member { address, checks }, *weight, group)
+                    }
+                }
+            }
+            WeightedTarget::Name(name) => {
+                // The site file has looked at it.
+                let Ok(address) = Name::parse(name.as_bytes(), Some(&Name::root())) else {
+                    continue;
+                };
+                families.names.add(Member { address, checks: Vec::new() }, *weight, group);
+            }
+        }
+    }
+    let Families { v4, v6, names } = families;
+    if names.groups.is_empty() {
+        Resolver::Weighted(v4.finish(weighted), v6.finish(weighted))
+    } else {
+        Resolver::Aliases(names.finish(weighted))
+    }
+}
+
+#[derive(Default)]
+struct Families {
+    v4: Groups<Ipv4Addr>,
+    v6: Groups<Ipv6Addr>,
+    names: Groups<Name>,
+}
+
+struct Groups<A> {
+    groups: Vec<Vec<(Member<A>, u32)>>,
+    names: Vec<Option<String>>,
+}
+
+impl<A> Default for Groups<A> {
+    fn default() -> Self {
+        Self { groups: Vec::new(), names: Vec::new() }
+    }
+}
+
+impl<A> Groups<A> {
+    fn add(&mut self, member: Member<A>, weight: u32, group: Option<&str>) {
+        let found = group
+            .and_then(|group| self.names.iter().position(|name| name.as_deref() == Some(group)));
+        match found {
+            Some(place) => self.groups[place].push((member, weight)),
+            None => {
+                self.groups.push(vec![(member, weight)]);
+                self.names.push(group.map(str::to_owned));
+            }
+        }
+    }
+
+    fn finish(self, weighted: &Weighted) -> resolve::Weighted<A> {
+        let Weighted { multi, up_thresh, .. } = weighted;
+        resolve::Weighted { groups: self.groups, multi: *multi, enough: up_thresh.part() }
+    }
+}

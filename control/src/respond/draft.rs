@@ -1,0 +1,108 @@
+//! A site file and its zones, read and ready to come into force.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use config::{Config, Resolver, SiteFile};
+use dns::answer::Settings;
+use dns::resolve::Resolvers;
+use dns::zone::Zone;
+use dns::{Jar, Name, Zones};
+use rustls::ServerConfig;
+use siphasher::sip128::{Hasher128, SipHasher24};
+
+use super::Site;
+use super::choice::{Aim, Choice};
+
+/// What answers are made of, but for how things are.
+#[derive(Debug)]
+pub struct Draft {
+    pub(super) site: Site,
+    pub(super) zones: Zones,
+    pub(super) resolvers: Resolvers,
+    /// What has to be asked.
+    pub(super) aims: Vec<Aim>,
+    pub(super) settings: Settings,
+    /// How it answers over TLS, if it does.
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    /// What looks odd about the zones.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Draft {
+    /// Reads all of it. Blocks.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn read(path: &Path, node: &str) -> Result<Self, Vec<String>> {
+        let file = SiteFile::read(path).map_err(|error| error.lines())?;
+        Self::of(file, path, node)
+    }
+
+    /// The same, of a site file that was read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of(file: SiteFile, path: &Path, node: &str) -> Result<Self, Vec<String>> {
+        let site = Site::new(file, path, node).map_err(|reason| vec![reason])?;
+        let (zones, warnings) = zones(&site)?;
+        let Choice { resolvers, aims } = Choice::of(&site.config);
+        let resolvers = Resolvers::new(resolvers, dns::resolve::Health::default());
+        let resolvers = resolvers.map_err(|error| vec![error.to_string()])?;
+        let own = site.own();
+        let tls = own.tls.as_ref().map(|tls| proxy::tls::server(&tls.tls, None, &[b"dot"]));
+        let tls = tls.transpose().map_err(|error| vec![error.to_string()])?;
+        let settings = Settings {
+            jar: jar(&site),
+            max_udp: own.max_udp,
+            max_nocookie: own.max_nocookie,
+            id: own.id.clone(),
+            version: own.version.clone(),
+        };
+        Ok(Self { site, zones, resolvers, aims, settings, tls, warnings })
+    }
+}
+
+impl Draft {
+    /// What the site file says.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.site.config
+    }
+}
+
+/// The zones, and what looks odd about them.
+fn zones(site: &Site) -> Result<(Zones, Vec<String>), Vec<String>> {
+    let (mut all, mut warnings, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    let config = &site.config;
+    for zone in &config.zones {
+        let path = site.beside(&zone.file);
+        let resolver = |plugin: &str, resource: &str| place(&config.resolvers, plugin, resource);
+        let apex = Name::parse(zone.name.as_bytes(), Some(&Name::root()));
+        let loaded = match apex {
+            Ok(apex) => Zone::load(&apex, &path, &resolver),
+            Err(error) => {
+                wrong.push(format!("zone {}: {error}", zone.name));
+                continue;
+            }
+        };
+        match loaded {
+            Ok(loaded) => {
+                all.push(Arc::new(loaded.zone));
+                warnings.extend(loaded.warnings.iter().map(ToString::to_string));
+            }
+            Err(problems) => wrong.extend(problems.iter().map(ToString::to_string)),
+        }
+    }
+    if wrong.is_empty() { Ok((all.into_iter().collect(), warnings)) } else { Err(wrong) }
+}
+
+fn place(resolvers: &[Resolver], plugin: &str, resource: &str) -> Option<usize> {
+    resolvers.iter().position(|one| one.plugin.name() == plugin && one.name == resource)
+}
+
+/// Cookies that every node of the site knows (RFC 9018 section 1).
+fn jar(site: &Site) -> Jar {
+    let mut hasher = SipHasher24::new_with_key(&site.config.site.hash_key.bytes());
+    std::hash::Hasher::write(&mut hasher, b"palier dns cookies 1");
+    Jar::new(hasher.finish128().as_bytes())
+}
