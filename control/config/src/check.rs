@@ -11,7 +11,7 @@ mod udp;
 
 use health::{Check, Kind};
 
-use crate::settings::{PoolCheck, ServiceCheck};
+use crate::settings::{AddressCheck, PoolCheck, ServiceCheck};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -24,6 +24,8 @@ pub(crate) enum DefaultPort {
     OfServer,
     /// The service has `ports = "any"`.
     Missing,
+    /// There is no service whose it could be.
+    Unsaid,
     /// The service's ports could not be read, which was told.
     Untold,
 }
@@ -82,6 +84,19 @@ pub(crate) fn of_service(value: &Value<'_>, default: DefaultPort) -> Vec<Service
             checks.push(ServiceCheck { check, port, direct });
         }
         table.finish();
+    }
+    checks
+}
+
+/// The checks of addresses that resolvers give.
+pub(crate) fn of_addresses(value: &Value<'_>, default: DefaultPort) -> Vec<AddressCheck> {
+    let mut checks = Vec::new();
+    for value in value.one_or_more() {
+        let Some(mut table) = value.table() else { continue };
+        table.refuse(&["direct"], "checks of addresses always are: leave it out");
+        let asked = kinds(&mut table, OF_NODE.iter().chain(&OF_HOST), default);
+        table.finish();
+        checks.extend(asked.into_iter().map(|(check, port)| AddressCheck { check, port }));
     }
     checks
 }
@@ -180,9 +195,18 @@ impl Port {
                 options.problem("`port` is missing: `ports = \"any\"` names none to check");
                 None
             }
-            (None, DefaultPort::Missing | DefaultPort::Untold | DefaultPort::OfServer, _) => {
-                Some(0)
+            (None, DefaultPort::Unsaid, Self::OfService) => {
+                options.problem("`port` is missing: there is no `service` whose it could be");
+                None
             }
+            (
+                None,
+                DefaultPort::Missing
+                | DefaultPort::Unsaid
+                | DefaultPort::Untold
+                | DefaultPort::OfServer,
+                _,
+            ) => Some(0),
         }
     }
 }

@@ -8,10 +8,7 @@ use crate::secret::Secrets;
 use crate::settings::Config;
 use crate::table::Table;
 use crate::whole::{self, Entries};
-use crate::{bgp, frontend, l4, l7, pool, proxy, router, service, site};
-
-/// Tables of tiers that this release does not have.
-const LATER: [&str; 3] = ["dns", "resolver", "zone"];
+use crate::{bgp, dns, frontend, l4, l7, pool, proxy, resolver, router, service, site, zone};
 
 impl Config {
     /// The configuration that `text` is, with what `secrets` it names.
@@ -90,7 +87,19 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
         entries(&mut root, "frontend", |table, position| frontend::read(table, position, &all));
     frontend::check(&frontends, &all, |name, text| findings.add(&name.place, text));
     let proxy = root.optional("proxy", proxy::read);
-    root.refuse(&LATER, "this release has no such tier: leave it out");
+    let speaks_with_peers = site.peering.is_some();
+    let dns = entries(&mut root, "dns", |table, position| {
+        dns::read(table, position, &frontends, speaks_with_peers)
+    });
+    let resolvers = entries(&mut root, "resolver", |table, position| {
+        resolver::read(table, position, &services)
+    });
+    let zones = entries(&mut root, "zone", zone::read);
+    let tell = |place: &Place, text| findings.add(place, text);
+    dns::check(&dns, tell);
+    zone::check(&zones, tell);
+    let resolvers = resolver::arrange(resolvers, &tell);
+    whole::own_vips::check(&dns, &nodes, &services, &resolvers, findings);
     root.finish();
 
     let entries = Entries { l4, l7, routers, services };
@@ -105,9 +114,9 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
         proxy: proxy.unwrap_or_default(),
         pools: pools.into_iter().map(|entry| entry.pool).collect(),
         frontends: frontends.into_iter().map(|entry| entry.frontend).collect(),
-        dns: Vec::new(),
-        resolvers: Vec::new(),
-        zones: Vec::new(),
+        dns: dns.into_iter().map(|entry| entry.dns).collect(),
+        resolvers,
+        zones: zones.into_iter().map(|entry| entry.zone).collect(),
     }
 }
 

@@ -46,7 +46,11 @@ impl Everything<'_> {
 }
 
 /// The place of what has this name.
-fn named<'a>(value: &Value<'_>, kind: &str, names: impl Iterator<Item = &'a str>) -> Option<usize> {
+pub(crate) fn named<'a>(
+    value: &Value<'_>,
+    kind: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Option<usize> {
     let names: Vec<_> = names.collect();
     let expected = format!("the name of a {kind}");
     let text = value.text(&expected)?;

@@ -22,13 +22,18 @@ pub(crate) fn of_clients(value: &Value<'_>, ports: &[u16]) -> Option<(Vec<u16>, 
         Some(own) => own.into_iter().map(|port| port.value).collect(),
         None => ports.to_vec(),
     };
+    Some((own, settings(table)?))
+}
+
+/// With what certificates, and how.
+pub(crate) fn settings(mut table: Table<'_>) -> Option<ServerTls> {
     let certificates = table.required("certificates", certificates);
     let min_version = table.or("min_version", TlsVersion::V1_2, |value| {
         value.choice(&[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)])
     });
     let ciphers = table.or("ciphers", vec![], |value| value.set(cipher));
     table.finish();
-    Some((own, ServerTls { certificates: certificates?, min_version, ciphers }))
+    Some(ServerTls { certificates: certificates?, min_version, ciphers })
 }
 
 /// Paths of PEM files with both, or `{ certificate = "...", key = "..." }`.

@@ -117,6 +117,11 @@ impl<'a> Value<'a> {
         i128::from_str_radix(number.as_str(), number.radix()).ok()
     }
 
+    /// The number with a point that it is, if it is one.
+    pub(crate) fn float(&self) -> Option<f64> {
+        self.value.as_float()?.as_str().parse().ok()
+    }
+
     /// A whole number of this range.
     pub(crate) fn number<T>(&self, range: RangeInclusive<T>) -> Option<T>
     where

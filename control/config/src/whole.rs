@@ -5,6 +5,7 @@
 
 mod announced;
 mod claims;
+pub(crate) mod own_vips;
 mod reach;
 mod unique;
 

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use config::{Config, Resolver, SiteFile};
+use config::{Config, SiteFile};
 use dns::answer::Settings;
 use dns::resolve::Resolvers;
-use dns::zone::Zone;
-use dns::{Jar, Name, Zones};
+use dns::{Jar, Zones};
 use rustls::ServerConfig;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
@@ -45,7 +44,8 @@ impl Draft {
     /// As [`Self::read`].
     pub fn of(file: SiteFile, path: &Path, node: &str) -> Result<Self, Vec<String>> {
         let site = Site::new(file, path, node).map_err(|reason| vec![reason])?;
-        let (zones, warnings) = zones(&site)?;
+        let (zones, warnings) = site.config.load_zones(&site.beside(Path::new("")))?;
+        let zones = zones.into_iter().collect();
         let Choice { resolvers, aims } = Choice::of(&site.config);
         let resolvers = Resolvers::new(resolvers, dns::resolve::Health::default());
         let resolvers = resolvers.map_err(|error| vec![error.to_string()])?;
@@ -68,36 +68,6 @@ impl Draft {
     pub fn config(&self) -> &Arc<Config> {
         &self.site.config
     }
-}
-
-/// The zones, and what looks odd about them.
-fn zones(site: &Site) -> Result<(Zones, Vec<String>), Vec<String>> {
-    let (mut all, mut warnings, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
-    let config = &site.config;
-    for zone in &config.zones {
-        let path = site.beside(&zone.file);
-        let resolver = |plugin: &str, resource: &str| place(&config.resolvers, plugin, resource);
-        let apex = Name::parse(zone.name.as_bytes(), Some(&Name::root()));
-        let loaded = match apex {
-            Ok(apex) => Zone::load(&apex, &path, &resolver),
-            Err(error) => {
-                wrong.push(format!("zone {}: {error}", zone.name));
-                continue;
-            }
-        };
-        match loaded {
-            Ok(loaded) => {
-                all.push(Arc::new(loaded.zone));
-                warnings.extend(loaded.warnings.iter().map(ToString::to_string));
-            }
-            Err(problems) => wrong.extend(problems.iter().map(ToString::to_string)),
-        }
-    }
-    if wrong.is_empty() { Ok((all.into_iter().collect(), warnings)) } else { Err(wrong) }
-}
-
-fn place(resolvers: &[Resolver], plugin: &str, resource: &str) -> Option<usize> {
-    resolvers.iter().position(|one| one.plugin.name() == plugin && one.name == resource)
 }
 
 /// Cookies that every node of the site knows (RFC 9018 section 1).

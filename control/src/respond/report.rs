@@ -49,7 +49,7 @@ impl Respond {
             listen: self.listen(),
             connections: self.ports.connections(),
             zones: self.zones(),
-            resolvers: config.resolvers.iter().enumerate().map(|it| self.resolver(it)).collect(),
+            resolvers: self.resolvers(),
             forced: self.forced(),
             challenges: self.challenges(),
             nodes: self.peers.as_ref().map(Peers::of_zones).unwrap_or_default(),
@@ -93,6 +93,13 @@ impl Respond {
             }
         };
         self.site.config.zones.iter().map(zone).collect()
+    }
+
+    /// All that there is something to tell of.
+    fn resolvers(&self) -> Vec<ResolverStatus> {
+        let all = self.site.config.resolvers.iter().enumerate();
+        let told = all.filter(|(_, one)| !matches!(one.plugin, Plugin::Reflect(_) | Plugin::Null));
+        told.map(|it| self.resolver(it)).collect()
     }
 
     fn resolver(&self, (place, resolver): (usize, &Resolver)) -> ResolverStatus {

@@ -195,6 +195,16 @@ pub enum WeightedTarget {
     Name(String),
 }
 
+impl WeightedTarget {
+    /// The address, if it is one.
+    pub const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Name(_) => None,
+        }
+    }
+}
+
 /// `plugin = "metafo"`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metafo {

@@ -324,7 +324,10 @@ fn every_key_of_every_check() {
 fn what_is_not_said_has_a_default() {
     let Config { site, bgp, l4, l7, services, routers, proxy, pools, frontends, .. } = good(LEAST);
     let Config { dns, resolvers, zones, .. } = good(LEAST);
-    assert!(dns.is_empty() && resolvers.is_empty() && zones.is_empty());
+    assert!(dns.is_empty() && zones.is_empty());
+    let resolvers: Vec<_> = resolvers.iter().map(|one| (one.plugin.name(), one.name.as_str())).collect();
+    let built_in = ["dns", "edns", "both", "best"].map(|name| ("reflect", name));
+    assert_eq!(resolvers, [&built_in[..], &[("null", "null")]].concat());
     assert_eq!((proxy, pools.len(), frontends.len()), (Proxy::default(), 0, 0));
     assert_eq!(bgp, None);
     assert_eq!(l4[0].router_id, Some([192, 0, 2, 132].into()));
