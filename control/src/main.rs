@@ -213,9 +213,12 @@ async fn respond(
         calls,
     };
     let mut responding = Respond::start(start).map_err(failed)?;
-    responding.settled().await.map_err(failed)?;
-    let alive = started(node, Role::Dns, &config);
     let (told, mut heard) = signals.heard();
+    if !responding.settled(&mut heard).await.map_err(failed)? {
+        let _ = std::fs::remove_file(&path);
+        return Ok(Ended::Stopped);
+    }
+    let alive = started(node, Role::Dns, &config);
     if let Some(predecessor) = predecessor {
         predecessor.relieve(told);
     }

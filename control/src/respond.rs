@@ -175,27 +175,32 @@ impl Respond {
         Ok(respond)
     }
 
-    /// Waits until questions are answered, or it is known that they never are.
+    /// Waits until questions are answered, or it was told to stop: whether it is to go on.
     ///
     /// # Errors
-    /// There can be no more threads.
-    pub async fn settled(&mut self) -> Result<(), String> {
+    /// They never are.
+    pub async fn settled(&mut self, signals: &mut mpsc::Receiver<Signal>) -> Result<bool, String> {
         self.meet_peers();
         while self.shared.is_none() {
-            let Some(pending) = &self.pending else { return self.why_not() };
+            let Some(pending) = &self.pending else { return Err(self.why_not()) };
             let until = pending.until.min(Instant::now() + TURN);
             tokio::select! {
                 _ = self.changes.next() => {}
+                Some(call) = self.calls.recv() => self.call(call),
+                Some(signal) = signals.recv() => {
+                    if !self.obey(signal) {
+                        return Ok(false);
+                    }
+                }
                 () = sleep_until(until) => {}
             }
             self.go_on();
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn why_not(&self) -> Result<(), String> {
-        let reasons = self.refused.as_ref().map(|refused| refused.reasons.join("; "));
-        Err(reasons.unwrap_or_default())
+    fn why_not(&self) -> String {
+        self.refused.as_ref().map(|refused| refused.reasons.join("; ")).unwrap_or_default()
     }
 
     /// Answers until told to stop.

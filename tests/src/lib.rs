@@ -1,5 +1,6 @@
 //! Whole-system tests: one file a promise, in `tests/`. Here is what several of them need.
 
+pub mod dns;
 mod kernel;
 mod outside;
 pub mod release;

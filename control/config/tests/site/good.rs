@@ -325,7 +325,8 @@ fn what_is_not_said_has_a_default() {
     let Config { site, bgp, l4, l7, services, routers, proxy, pools, frontends, .. } = good(LEAST);
     let Config { dns, resolvers, zones, .. } = good(LEAST);
     assert!(dns.is_empty() && zones.is_empty());
-    let resolvers: Vec<_> = resolvers.iter().map(|one| (one.plugin.name(), one.name.as_str())).collect();
+    let resolvers: Vec<_> =
+        resolvers.iter().map(|one| (one.plugin.name(), one.name.as_str())).collect();
     let built_in = ["dns", "edns", "both", "best"].map(|name| ("reflect", name));
     assert_eq!(resolvers, [&built_in[..], &[("null", "null")]].concat());
     assert_eq!((proxy, pools.len(), frontends.len()), (Proxy::default(), 0, 0));
