@@ -8,6 +8,9 @@ use ::dns::zone::Zone;
 
 use crate::settings::{Config, Datacenter, Plugin};
 
+/// Zones, and what looks odd about them.
+type Loaded = (Vec<Arc<Zone>>, Vec<String>);
+
 impl Config {
     /// The place of what a dynamic record names (`DYNA PLUGIN!RESOURCE`) in [`Config::resolvers`]. Of `metafo` and
     /// `geoip` it may be one of the datacenters: `metafo!www/par1`.
@@ -37,7 +40,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with any of them, with file and line.
-    pub fn load_zones(&self, folder: &Path) -> Result<(Vec<Arc<Zone>>, Vec<String>), Vec<String>> {
+    pub fn load_zones(&self, folder: &Path) -> Result<Loaded, Vec<String>> {
         let (mut all, mut warnings, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
         for zone in &self.zones {
             let resolver = |plugin: &str, resource: &str| self.resolver(plugin, resource);

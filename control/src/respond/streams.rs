@@ -1,5 +1,7 @@
 //! Threads that answer over TCP and TLS: each accepts at every address, as the kernel spreads those who connect.
 
+mod room;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+
+use self::room::{Heard, Room};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -40,16 +44,13 @@ impl StreamThread {
     /// Starts it, with no gates.
     pub(super) fn start(number: usize, shared: &Shared<Resolvers>, most: u32) -> io::Result<Self> {
         let (orders, told) = mpsc::unbounded_channel();
-        let (counters, open) = (Arc::<Counters>::default(), Arc::<AtomicU64>::default());
+        let (counters, room) = (Arc::<Counters>::default(), Arc::new(Room::new(most as usize)));
+        let open = room.open.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let room = Arc::new(Room {
-            shared: shared.clone(),
-            counters: counters.clone(),
-            open: open.clone(),
-            most: most.into(),
-        });
+        let (shared, counts) = (shared.clone(), counters.clone());
+        let answering = Arc::new(Answering { shared, counters: counts, room });
         let thread = std::thread::Builder::new().name(format!("dns-tcp-{number}"));
-        let thread = thread.spawn(move || runtime.block_on(run(told, room)))?;
+        let thread = thread.spawn(move || runtime.block_on(run(told, answering)))?;
         Ok(Self { orders, counters, open, thread: Some(thread) })
     }
 
@@ -81,24 +82,23 @@ impl Drop for StreamThread {
 }
 
 /// What connections of a thread share.
-struct Room {
+struct Answering {
     shared: Shared<Resolvers>,
     counters: Arc<Counters>,
-    open: Arc<AtomicU64>,
-    most: u64,
+    room: Arc<Room>,
 }
 
-async fn run(mut told: mpsc::UnboundedReceiver<Vec<Gate>>, room: Arc<Room>) {
+async fn run(mut told: mpsc::UnboundedReceiver<Vec<Gate>>, answering: Arc<Answering>) {
     let mut accepting: Vec<AbortHandle> = Vec::new();
     while let Some(gates) = told.recv().await {
         accepting.drain(..).for_each(|one| one.abort());
         for gate in gates {
-            accepting.push(tokio::spawn(accept(gate, room.clone())).abort_handle());
+            accepting.push(tokio::spawn(accept(gate, answering.clone())).abort_handle());
         }
     }
 }
 
-async fn accept(gate: Gate, room: Arc<Room>) {
+async fn accept(gate: Gate, answering: Arc<Answering>) {
     let listener = match tokio::net::TcpListener::from_std(gate.listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot accept"),
@@ -107,17 +107,11 @@ async fn accept(gate: Gate, room: Arc<Room>) {
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
-                if room.open.load(Relaxed) >= room.most {
-                    continue;
-                }
-                room.open.fetch_add(1, Relaxed);
-                let (room, tls) = (room.clone(), tls.clone());
-                tokio::spawn(async move {
-                    let ended = converse(stream, from, tls, &room).await;
-                    if let Err(error) = ended {
+                let (answering, tls) = (answering.clone(), tls.clone());
+                answering.room.clone().serve(|heard| async move {
+                    if let Err(error) = converse(stream, from, tls, heard, &answering).await {
                         tracing::debug!(%from, %error, "a connection has broken");
                     }
-                    room.open.fetch_sub(1, Relaxed);
                 });
             }
             Err(error) => {
@@ -133,15 +127,18 @@ async fn converse(
     stream: TcpStream,
     from: SocketAddr,
     tls: Option<TlsAcceptor>,
-    room: &Room,
+    heard: Heard,
+    answering: &Answering,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (ip, patience) = (from.ip(), Patience::default());
+    let Answering { shared, counters, .. } = answering;
+    let stream = heard.of(stream);
     match tls {
-        None => serve_stream(stream, ip, &room.shared, patience, &room.counters).await,
+        None => serve_stream(stream, ip, shared, patience, counters).await,
         Some(tls) => {
             let stream = timeout(HANDSHAKE, tls.accept(stream)).await??;
-            serve_stream(stream, ip, &room.shared, patience, &room.counters).await
+            serve_stream(stream, ip, shared, patience, counters).await
         }
     }
 }
