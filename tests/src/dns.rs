@@ -1,5 +1,6 @@
 //! A node that serves zones, alone on this machine's loopback: `palier-control` in the role dns.
 
+pub mod gdnsd;
 mod message;
 
 use std::fs;

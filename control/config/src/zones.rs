@@ -45,13 +45,20 @@ impl Config {
         for zone in &self.zones {
             let resolver = |plugin: &str, resource: &str| self.resolver(plugin, resource);
             let loaded = match Name::parse(zone.name.as_bytes(), Some(&Name::root())) {
-                Ok(apex) => Zone::load(&apex, &folder.join(&zone.file), &resolver),
+                Ok(apex) => {
+                    let path = folder.join(&zone.file);
+                    Zone::load(&apex, &path, zone.default_ttl, &resolver)
+                }
                 Err(error) => {
                     wrong.push(format!("zone {}: {error}", zone.name));
                     continue;
                 }
             };
             match loaded {
+                Ok(loaded) if zone.strict && !loaded.warnings.is_empty() => {
+                    let told = loaded.warnings.iter();
+                    wrong.extend(told.map(|one| format!("{one} (which `strict` refuses)")));
+                }
                 Ok(loaded) => {
                     all.push(Arc::new(loaded.zone));
                     warnings.extend(loaded.warnings.iter().map(ToString::to_string));

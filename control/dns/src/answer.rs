@@ -96,18 +96,18 @@ impl<R: Resolve> Server<'_, R> {
             CHAOS => return (self.about_us(query, reply), 0),
             _ => return (Rcode::REFUSED, 0),
         }
-        let Some(zone) = self.zones.of(query.name()) else { return (Rcode::REFUSED, 0) };
         // Whole zones are given to nobody.
         if query.rtype().is_meta() && query.rtype() != Rtype::ANY {
             return (Rcode::NOT_IMP, 0);
         }
+        let Some(zone) = self.zone(query) else { return (Rcode::REFUSED, 0) };
         match zone.find(query.name(), query.rtype()) {
             Found::Nothing => {
                 negative(zone, query, reply);
                 (Rcode::NX_DOMAIN, 0)
             }
             Found::Referral(node, at) => {
-                refer(zone, node, at, query, reply);
+                refer(zone, node, at, reply);
                 (Rcode::NO_ERROR, 0)
             }
             Found::Node(node) => {
@@ -115,6 +115,18 @@ impl<R: Resolve> Server<'_, R> {
                 (Rcode::NO_ERROR, scope)
             }
         }
+    }
+
+    /// The zone that knows. Whether one is signed the zone above it knows, if that is here, too (RFC 4035 section
+    /// 3.1.4.1).
+    fn zone(&self, query: &Query<'_>) -> Option<&Zone> {
+        let zone = self.zones.of(query.name())?;
+        let above = || {
+            let label = usize::from(*query.name().first()?);
+            self.zones.of(query.name().get(1 + label..)?)
+        };
+        let is_apex = query.rtype() == Rtype::DS && query.name() == zone.apex().wire();
+        Some(if is_apex { above().unwrap_or(zone) } else { zone })
     }
 
     fn positive(
@@ -126,7 +138,7 @@ impl<R: Resolve> Server<'_, R> {
         scratch: &mut Scratch,
         reply: &mut Reply,
     ) -> u8 {
-        if query.rtype() == Rtype::ANY {
+        if query.rtype() == Rtype::ANY && node.set(Rtype::CNAME).is_none() {
             reply.own(Section::Answer, 0, Rtype::HINFO, ANY.1, ANY.0);
             return 0;
         }
@@ -174,7 +186,11 @@ impl<R: Resolve> Server<'_, R> {
 fn first(asker: &Asker, set: &RrSet) -> usize {
     match set.count() {
         0 | 1 => 0,
-        count => asker.turn as usize % count,
+        // Whoever asks for A and AAAA in turns is not to find the same of each every time.
+        count => {
+            let mixed = u64::from(asker.turn.wrapping_mul(0x9e37_79b9));
+            ((mixed * count as u64) >> 32) as usize
+        }
     }
 }
 
@@ -185,18 +201,17 @@ fn negative(zone: &Zone, query: &Query<'_>, reply: &mut Reply) {
 }
 
 /// Others are to be asked, and where they are (RFC 1034 section 4.3.2 step 3b).
-fn refer(zone: &Zone, node: &Node, at: usize, query: &Query<'_>, reply: &mut Reply) {
+fn refer(zone: &Zone, node: &Node, at: usize, reply: &mut Reply) {
     reply.not_ours();
     for rtype in [Rtype::NS, Rtype::DS] {
         if let Some(set) = node.set(rtype) {
             reply.set(Section::Authority, at, set, 0);
         }
     }
-    let cut = &query.name()[at..];
     for server in node.set(Rtype::NS).into_iter().flat_map(RrSet::iter) {
         let Some((server, _)) = Name::read(server) else { continue };
-        // Whoever is outside the zone that begins there can be asked for.
-        if !server.wire().ends_with(cut) {
+        // Whoever is outside of zones that begin here can be asked for.
+        if !zone.is_cut(server.wire()) {
             continue;
         }
         let glue = zone.node(server.wire()).into_iter().flat_map(Node::sets);

@@ -74,7 +74,7 @@ impl Rtype {
 
     /// Whether it is of questions and of messages, not of records in zones (RFC 6895 section 3.1).
     pub const fn is_meta(self) -> bool {
-        matches!(self.0, 0 | 41 | 128..=255)
+        matches!(self.0, 128..=255)
     }
 
     /// Whether it is of addresses.

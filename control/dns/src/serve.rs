@@ -4,6 +4,7 @@ mod counters;
 mod tcp;
 mod udp;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -38,6 +39,11 @@ pub type Shared<R> = Arc<ArcSwap<Contents<R>>>;
 fn now() -> u32 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as u32)
+}
+
+/// A turn to begin with: another one each time.
+fn some_turn() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
 }
 
 #[cfg(test)]

@@ -94,16 +94,17 @@ pub struct Loaded {
 
 impl Zone {
     /// Reads a zone's file and those that it includes. `resolver` gives the number of what a dynamic record
-    /// names (`PLUGIN`, `RESOURCE`).
+    /// names (`PLUGIN`, `RESOURCE`), `default_ttl` the seconds that records live of which nothing else says so.
     ///
     /// # Errors
     /// Everything that is wrong.
     pub fn load(
         apex: &Name,
         path: &Path,
+        default_ttl: u32,
         resolver: &dyn Fn(&str, &str) -> Option<usize>,
     ) -> Result<Loaded, Vec<Problem>> {
-        Self::load_by(apex, path, &|path| std::fs::read(path), resolver)
+        Self::load_by(apex, path, default_ttl, &|path| std::fs::read(path), resolver)
     }
 
     /// The same, of files that come from elsewhere.
@@ -113,13 +114,21 @@ impl Zone {
     pub fn load_by(
         apex: &Name,
         path: &Path,
+        default_ttl: u32,
         reader: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
         resolver: &dyn Fn(&str, &str) -> Option<usize>,
     ) -> Result<Loaded, Vec<Problem>> {
         let load = || {
             let mut builder = Builder::new(apex, resolver);
             let mut problems = Vec::new();
-            master::read(apex, path, reader, &mut |item| builder.add(item), &mut problems);
+            master::read(
+                apex,
+                path,
+                default_ttl,
+                reader,
+                &mut |item| builder.add(item),
+                &mut problems,
+            );
             builder.finish(path, problems)
         };
         // The parser of data is another's: what makes it panic is refused.
@@ -158,6 +167,11 @@ impl Zone {
     /// The records of a name that is within the zone, as it goes over the wire in lower case.
     pub fn node(&self, name: &[u8]) -> Option<&Node> {
         self.nodes.get(name)
+    }
+
+    /// Whether a name is at a cut, or below one: others know it, and only its addresses are here.
+    pub fn is_cut(&self, name: &[u8]) -> bool {
+        self.nodes.get(name).is_some_and(|node| node.standing != Standing::Ours)
     }
 
     /// Looks up a name that is within the zone, as it goes over the wire in lower case. At a cut it is we who

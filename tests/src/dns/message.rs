@@ -7,7 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 pub const A: u16 = 1;
 /// The same.
 pub const AAAA: u16 = 28;
-const OPT: u16 = 41;
+/// EDNS (RFC 6891).
+pub(super) const OPT: u16 = 41;
 
 /// A question that is being written.
 #[derive(Clone, Debug)]
@@ -92,7 +93,7 @@ pub struct Record {
     pub class: u16,
     /// Seconds that it lives.
     pub ttl: u32,
-    /// Its data as they go over the wire.
+    /// Its data as they go over the wire, but for names, which are written out in lower case.
     pub data: Vec<u8>,
 }
 
@@ -109,7 +110,7 @@ impl Message {
             for _ in 0..word(count)? {
                 let (owner, after) = name(bytes, at)?;
                 let length = usize::from(word(after + 8)?);
-                let data = bytes.get(after + 10..after + 10 + length)?.to_vec();
+                let data = expanded(bytes, after + 10, length, word(after)?)?;
                 let ttl = u32::from(word(after + 4)?) << 16 | u32::from(word(after + 6)?);
                 let (rtype, class) = (word(after)?, word(after + 2)?);
                 section.push(Record { name: owner, rtype, class, ttl, data });
@@ -158,6 +159,29 @@ impl Message {
         }
         None
     }
+}
+
+/// Data of a record, without compression.
+fn expanded(bytes: &[u8], at: usize, length: usize, rtype: u16) -> Option<Vec<u8>> {
+    let end = at + length;
+    let data = bytes.get(at..end)?;
+    // NS, CNAME, SOA, PTR, MX, SRV: so many bytes, then so many names, then the rest.
+    let (before, names) = match rtype {
+        2 | 5 | 12 => (0, 1),
+        6 => (0, 2),
+        15 => (2, 1),
+        33 => (6, 1),
+        _ => return Some(data.to_vec()),
+    };
+    let mut all = data.get(..before)?.to_vec();
+    let mut at = at + before;
+    for _ in 0..names {
+        let (text, after) = name(bytes, at)?;
+        all.extend(text.to_lowercase().as_bytes());
+        at = after;
+    }
+    all.extend(bytes.get(at..end)?);
+    Some(all)
 }
 
 /// The name at a place, and where what follows it begins.

@@ -80,6 +80,8 @@ impl<'q> Edns<'q> {
             match u16::from_be_bytes([c0, c1]) {
                 NSID => self.wants_nsid = true,
                 COOKIE if self.cookie.is_none() => self.cookie = Some(Cookie::read(value)?),
+                // Nobody in particular, of no family that there is: it is as if nothing were said.
+                SUBNET if matches!(value, [_, f1, 0, 0] if !matches!(f1, 1 | 2)) => {}
                 SUBNET if self.subnet.is_none() => self.subnet = Some(Subnet::read(value)?),
                 _ => {}
             }
@@ -225,6 +227,8 @@ mod tests {
         assert_eq!(v6.subnet, Some(expected));
         let none = read(&[0, 8, 0, 4, 0, 1, 0, 0]);
         assert_eq!(none.subnet.map(|subnet| subnet.length), Some(0));
+        let nobody = read(&[0, 8, 0, 4, 0, 0, 0, 0]);
+        assert_eq!((nobody.subnet, nobody.is_malformed), (None, false));
     }
 
     #[test]
@@ -237,7 +241,7 @@ mod tests {
             &[0, 8, 0, 7, 0, 1, 20, 1, 192, 0, 0x20],
             &[0, 8, 0, 7, 0, 1, 20, 0, 192, 0, 0x2f],
             &[0, 8, 0, 9, 0, 1, 33, 0, 192, 0, 2, 1, 0],
-            &[0, 8, 0, 4, 0, 3, 0, 0],
+            &[0, 8, 0, 5, 0, 3, 8, 0, 1],
             &[0, 3, 0, 1],
             &[0],
         ] {

@@ -37,6 +37,8 @@ pub struct Reply {
     labels: Vec<u16>,
     /// Where the question ends.
     head: usize,
+    /// Where what is said beyond RFC 1035 begins.
+    edns: usize,
 }
 
 impl Reply {
@@ -62,7 +64,7 @@ impl Reply {
         let Some(&[id0, id1, flags, ..]) = message.first_chunk::<HEADER>() else { return };
         self.bytes.extend_from_slice(&[id0, id1, QR | flags & ASKED[0], rcode.0 as u8]);
         self.bytes.extend_from_slice(&[0; 8]);
-        self.head = HEADER;
+        (self.head, self.edns) = (HEADER, HEADER);
     }
 
     fn clear(&mut self) {
@@ -213,6 +215,9 @@ impl Reply {
             self.bytes.extend_from_slice(&edns);
             self.counts = [0; 3];
             self.bytes[2] |= TC;
+            self.edns = self.head;
+        } else {
+            self.edns = end;
         }
         self.bytes[3] = self.bytes[3] & !0x0f | rcode.0 as u8 & 0x0f;
         let [answers, authorities, additional] = self.counts;
@@ -222,13 +227,19 @@ impl Reply {
         }
     }
 
-    /// Has the reply say nothing but that it is to be asked for by TCP.
+    /// Has the reply say nothing but that it is to be asked for by TCP; and give a cookie, if one was asked for,
+    /// with which the asker is a stranger no more (RFC 7873 section 5.2.3).
     pub(crate) fn slip(&mut self) {
+        let mut edns = self.bytes.split_off(self.edns.max(self.head).min(self.bytes.len()));
         self.bytes.truncate(self.head);
         self.bytes[2] |= TC;
-        // Of what is known of the asker nothing is said: it may be another.
-        self.bytes[6..HEADER].fill(0);
         self.bytes[3] &= !0x0f;
+        self.bytes[6..HEADER].fill(0);
+        if let Some(rcode) = edns.get_mut(5) {
+            *rcode = 0;
+            self.bytes[HEADER - 1] = 1;
+        }
+        self.bytes.extend_from_slice(&edns);
     }
 
     /// The reply, as it goes over the wire.

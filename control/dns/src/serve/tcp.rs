@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Counters, Shared, now};
+use super::{Counters, Shared, now, some_turn};
 use crate::answer::{Asker, Resolve, Scratch};
 use crate::message::{HEADER, Reply};
 
@@ -23,7 +23,7 @@ const WRITE: usize = 64 << 10;
 pub struct Patience {
     /// Without a question.
     pub idle: Duration,
-    /// For a question, from its first byte to its last; for answers, from some bytes to the next.
+    /// For a question, from its first byte to its last; for answers that go together.
     pub message: Duration,
 }
 
@@ -52,7 +52,8 @@ where
 {
     counters.connected();
     let mut buffer = Vec::with_capacity(READ);
-    let mut answers = Answers::default();
+    // Not everybody who connects is to find the same first.
+    let mut answers = Answers { turn: some_turn(), ..Answers::default() };
     loop {
         let end = Instant::now() + patience.idle;
         if timeout_at(end, stream.read_buf(&mut buffer)).await?? == 0 {
@@ -61,9 +62,12 @@ where
         // The rest of a question has a time of its own, however it drips.
         let mut end = Instant::now() + patience.message;
         loop {
-            while answers.take(&mut buffer, from, shared, counters)? {
+            while answers.take(&mut buffer, from, shared, counters) {
                 write(&mut stream, &mut answers.bytes, patience.message).await?;
                 end = Instant::now() + patience.message;
+            }
+            if answers.is_broken {
+                return Err(io::ErrorKind::InvalidData.into());
             }
             if buffer.is_empty() {
                 break;
@@ -80,14 +84,12 @@ async fn write(
     bytes: &mut Vec<u8>,
     patience: Duration,
 ) -> io::Result<()> {
-    let mut rest = &bytes[..];
-    while !rest.is_empty() {
-        match timeout(patience, stream.write(rest)).await?? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => rest = &rest[written..],
-        }
-    }
-    timeout(patience, stream.flush()).await??;
+    let written = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    // However slowly it goes.
+    timeout(patience, written).await??;
     bytes.clear();
     Ok(())
 }
@@ -99,6 +101,8 @@ struct Answers {
     reply: Reply,
     scratch: Scratch,
     turn: u32,
+    /// What came last is no question: nothing is known of what follows.
+    is_broken: bool,
 }
 
 impl Answers {
@@ -110,16 +114,18 @@ impl Answers {
         from: IpAddr,
         shared: &Shared<R>,
         counters: &Counters,
-    ) -> io::Result<bool> {
+    ) -> bool {
         let contents = shared.load();
         let (server, now) = (contents.server(), now());
         let mut rest = &buffer[..];
         while self.bytes.len() < WRITE
+            && !self.is_broken
             && let Some((&length, after)) = rest.split_first_chunk()
         {
             let length = usize::from(u16::from_be_bytes(length));
             if !(HEADER..=LONGEST).contains(&length) {
-                return Err(io::ErrorKind::InvalidData.into());
+                self.is_broken = true;
+                break;
             }
             let Some((question, after)) = after.split_at_checked(length) else { break };
             rest = after;
@@ -128,7 +134,8 @@ impl Answers {
             let answered = server.answer(question, &asker, &mut self.scratch, &mut self.reply);
             let Some(outcome) = answered else {
                 counters.dropped();
-                return Err(io::ErrorKind::InvalidData.into());
+                self.is_broken = true;
+                break;
             };
             counters.answered(outcome, self.reply.is_truncated());
             // No reply is longer than that.
@@ -137,6 +144,6 @@ impl Answers {
         }
         let taken = buffer.len() - rest.len();
         buffer.drain(..taken);
-        Ok(!self.bytes.is_empty())
+        !self.bytes.is_empty()
     }
 }

@@ -22,7 +22,7 @@ fn contents(last: u8) -> Contents<Resolvers> {
     );
     let read = |_: &Path| -> io::Result<Vec<u8>> { Ok(text.clone().into_bytes()) };
     let apex = Name::parse(b"example.org.", None).unwrap();
-    let zone = Zone::load_by(&apex, Path::new("z"), &read, &|_, _| None).unwrap().zone;
+    let zone = Zone::load_by(&apex, Path::new("z"), 86_400, &read, &|_, _| None).unwrap().zone;
     let jar = Jar::new([7; 16]);
     let settings = Settings { jar, max_udp: 1232, max_nocookie: 512, id: None, version: None };
     Contents {

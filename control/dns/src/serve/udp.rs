@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 use socket2::{Domain, Socket, Type};
 
-use super::{Counters, Shared, now};
+use super::{Counters, Shared, now, some_turn};
 use crate::answer::{Asker, Resolve, Scratch};
 use crate::limit::{Limiter, Rate, Verdict};
 use crate::message::Reply;
@@ -110,7 +110,7 @@ fn run<R: Resolve>(
     let mut buffers = vec![[0; LONGEST]; BATCH];
     let mut replies: Vec<Reply> = (0..BATCH).map(|_| Reply::default()).collect();
     let (mut received, mut askers) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-    let (mut scratch, mut turn) = (Scratch::default(), 0_u32);
+    let (mut scratch, mut turn) = (Scratch::default(), some_turn());
     while !stop.load(Relaxed) {
         received.clear();
         // Nobody asks; or somebody who was answered is not there any more, which is no news.

@@ -17,8 +17,8 @@ pub(super) struct Builder<'r> {
     apex: Name,
     resolver: &'r dyn Fn(&str, &str) -> Option<usize>,
     nodes: HashMap<Box<[u8]>, Draft, ahash::RandomState>,
-    /// Names within the zone that others name as servers, and whose.
-    servers: Vec<(Place, Name, Name)>,
+    /// Names within the zone that others name as servers.
+    servers: Vec<(Place, Name)>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -57,11 +57,14 @@ impl<'r> Builder<'r> {
                 if rtype == Rtype::SOA && owner != self.apex {
                     return Err(Why::Soa);
                 }
+                if rtype == Rtype::NS && owner.wire().starts_with(b"\x01*") {
+                    return Err(Why::WildcardNs(owner));
+                }
                 if rtype == Rtype::NS
                     && let Some((server, _)) = Name::read(&rdata)
                     && server.is_within(&self.apex)
                 {
-                    self.servers.push((place.clone(), server, owner.clone()));
+                    self.servers.push((place.clone(), server));
                 }
                 let warning = add(node, &owner, rtype, ttl, &rdata)?;
                 self.warnings.extend(warning.map(|why| Problem { place, why }));
@@ -98,8 +101,8 @@ impl<'r> Builder<'r> {
     ) -> Result<Loaded, Vec<Problem>> {
         self.problems.extend(problems);
         self.check_apex(path);
-        let cuts = self.cut();
-        self.check_servers(&cuts);
+        self.cut();
+        self.check_servers();
         if !self.problems.is_empty() {
             self.problems.sort_by(|one, other| one.place.cmp(&other.place));
             return Err(self.problems);
@@ -136,14 +139,14 @@ impl<'r> Builder<'r> {
         }
     }
 
-    /// Marks where other zones begin, and what is within them; returns the former.
-    fn cut(&mut self) -> Vec<Name> {
+    /// Marks where other zones begin, and what is within them.
+    fn cut(&mut self) {
         let has_ns = |draft: &Draft| draft.node.set(Rtype::NS).is_some();
         let cuts =
             self.nodes.iter().filter(|(name, draft)| ***name != *self.apex.wire() && has_ns(draft));
         let cuts: Vec<Name> = cuts.filter_map(|(name, _)| Some(Name::read(name)?.0)).collect();
         if cuts.is_empty() {
-            return cuts;
+            return;
         }
         for cut in &cuts {
             if let Some(draft) = self.nodes.get_mut(cut.wire()) {
@@ -171,19 +174,28 @@ impl<'r> Builder<'r> {
                 draft.node.standing = Standing::Below;
             }
         }
-        cuts
+    }
+
+    /// The records that a name takes that is not there.
+    fn wildcard(&self, name: &Name) -> Option<&Node> {
+        let encloser = suffixes(name.wire()).skip(1).find(|one| self.has_below(one))?;
+        let wildcard = [b"\x01*", encloser].concat();
+        self.nodes.get(&*wildcard).map(|draft| &draft.node)
+    }
+
+    /// Whether there is such a name, or one below it.
+    fn has_below(&self, name: &[u8]) -> bool {
+        self.nodes.contains_key(name)
+            || self.nodes.keys().any(|one| suffixes(one).any(|suffix| suffix == name))
     }
 
     /// Servers within the zone have addresses there: nobody else could say which.
-    fn check_servers(&mut self, cuts: &[Name]) {
-        for (place, server, of) in std::mem::take(&mut self.servers) {
-            let node = self.nodes.get(server.wire()).map(|draft| &draft.node);
+    fn check_servers(&mut self) {
+        for (place, server) in std::mem::take(&mut self.servers) {
+            let exact = self.nodes.get(server.wire()).map(|draft| &draft.node);
+            let node = exact.or_else(|| self.wildcard(&server));
             let has_address = |node: &Node| node.sets.iter().any(|set| set.rtype().is_address());
-            // Of a server in another zone than the one that it serves that one's servers know.
-            let is_elsewhere = cuts
-                .iter()
-                .any(|cut| server.is_within(cut) && (of == self.apex || !server.is_within(&of)));
-            if !node.is_some_and(has_address) && !is_elsewhere {
+            if !node.is_some_and(has_address) {
                 self.problems.push(Problem { place, why: Why::NoGlue(server) });
             }
         }

@@ -90,15 +90,17 @@ impl<'t> Lexer<'t> {
     }
 
     /// Up to what ends it, escaped bytes not counted.
-    fn up_to(&mut self, ends: impl Fn(u8) -> bool) -> Result<&'t [u8], Why> {
+    fn up_to(&mut self, ends: impl Fn(u8) -> bool, quoted: bool) -> Result<&'t [u8], Why> {
         let begin = self.at;
         loop {
             self.skip(|byte| byte != b'\\' && !ends(byte));
             if self.text.get(self.at) != Some(&b'\\') {
                 return Ok(&self.text[begin..self.at]);
             }
-            if matches!(self.text.get(self.at + 1), None | Some(b'\n' | b'\r')) {
-                return Err(Why::Backslash);
+            match self.text.get(self.at + 1) {
+                None => return Err(Why::Backslash),
+                Some(b'\n' | b'\r') if !quoted => return Err(Why::Backslash),
+                Some(_) => {}
             }
             self.at += 2;
         }
@@ -106,12 +108,16 @@ impl<'t> Lexer<'t> {
 
     fn word(&mut self) -> Result<Word<'t>, Why> {
         let ends = |byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"');
-        Ok(Word { text: self.up_to(ends)?, is_quoted: false })
+        Ok(Word { text: self.up_to(ends, false)?, is_quoted: false })
     }
 
     fn quoted(&mut self) -> Result<Word<'t>, Why> {
         self.at += 1;
-        let text = self.up_to(|byte| matches!(byte, b'"' | b'\n'))?;
+        let begin = self.at;
+        self.up_to(|byte| byte == b'"', true)?;
+        let text = &self.text[begin..self.at];
+        // Lines within it are part of it.
+        self.line += text.iter().filter(|&&byte| byte == b'\n').count();
         if self.text.get(self.at) != Some(&b'"') {
             return Err(Why::Quote);
         }
@@ -162,6 +168,10 @@ mod tests {
         );
         assert_eq!(words(r#""a\"b""#), [r#""a\\\"b""#]);
         assert_eq!(words("a(b)c"), ["a", "b", "c"]);
+        // Lines in quotes are counted, and part of what is quoted, as with gdnsd.
+        let lines = read("x \"a\nb\\\nc\"\ny z").unwrap();
+        assert_eq!((lines[0].0, lines[0].2[1].as_str()), (1, r#""a\nb\\\nc""#));
+        assert_eq!((lines[1].0, lines[1].2[0].as_str()), (4, "y"));
     }
 
     #[test]
@@ -169,7 +179,7 @@ mod tests {
         for (text, why) in [
             ("a ( b\n", Why::Open),
             ("a ) b", Why::Closed),
-            ("a \"b\n\"", Why::Quote),
+            ("a \"b\nc\n", Why::Quote),
             ("a \"b", Why::Quote),
             ("a b\\", Why::Backslash),
             ("a b\\\nc", Why::Backslash),

@@ -14,8 +14,8 @@ use crate::rtype::Rtype;
 
 /// Files within files at most.
 const DEEPEST: usize = 16;
-/// The time to live of records without one, as with gdnsd: a day.
-const DEFAULT_TTL: u32 = 86_400;
+/// Files at most, each as often as it is included.
+const MOST: usize = 1000;
 
 /// A record as it stands in a file.
 #[derive(Debug)]
@@ -49,12 +49,14 @@ pub(super) type Reader<'r> = &'r dyn Fn(&Path) -> io::Result<Vec<u8>>;
 pub(super) fn read(
     zone: &Name,
     path: &Path,
+    default_ttl: u32,
     reader: Reader<'_>,
     take: &mut dyn FnMut(Item),
     problems: &mut Vec<Problem>,
 ) {
-    let mut master = Master { reader, take, problems };
-    let start = Start { origins: Origins::of(zone), ttl: DEFAULT_TTL, owner: None, depth: 0 };
+    let mut master = Master { files: 0, reader, take, problems };
+    let start =
+        Start { origins: Origins::of(zone), ttl: default_ttl, owner: zone.clone(), depth: 0 };
     if let Err(why) = master.file(path, start) {
         let place = Place { file: Arc::new(path.to_owned()), line: 0 };
         master.problems.push(Problem { place, why });
@@ -62,6 +64,8 @@ pub(super) fn read(
 }
 
 struct Master<'r> {
+    /// Files that were read.
+    files: usize,
     reader: Reader<'r>,
     take: &'r mut dyn FnMut(Item),
     problems: &'r mut Vec<Problem>,
@@ -71,7 +75,8 @@ struct Master<'r> {
 struct Start {
     origins: Origins,
     ttl: u32,
-    owner: Option<Name>,
+    /// That of the entry before; of a file's first one the zone's name, as with gdnsd.
+    owner: Name,
     depth: usize,
 }
 
@@ -80,6 +85,10 @@ impl Master<'_> {
     fn file(&mut self, path: &Path, start: Start) -> Result<(), Why> {
         if start.depth > DEEPEST {
             return Err(Why::Deep(DEEPEST));
+        }
+        self.files += 1;
+        if self.files > MOST {
+            return Err(Why::Many(MOST));
         }
         let contents = (self.reader)(path)
             .map_err(|error| Why::File(path.display().to_string(), error.to_string()))?;
@@ -124,7 +133,7 @@ impl Master<'_> {
         name: Word<'_>,
         words: &[Word<'_>],
     ) -> Result<(), Why> {
-        let Start { origins, ttl, owner, depth } = &mut file.start;
+        let Start { origins, ttl, depth, .. } = &mut file.start;
         if name.is("$TTL") {
             let [word] = words else { return Err(Why::Usage("$TTL takes one time")) };
             *ttl = ttl::parse(word.text).ok_or_else(|| Why::Ttl(text(word.text)))?;
@@ -147,7 +156,8 @@ impl Master<'_> {
             let beside = file.place.file.parent().unwrap_or_else(|| Path::new(""));
             let path: PathBuf = beside.join(text(path.text));
             let origins = origins.included(origin);
-            let start = Start { origins, ttl: *ttl, owner: owner.clone(), depth: *depth + 1 };
+            let owner = origins.zone.clone();
+            let start = Start { origins, ttl: *ttl, owner, depth: *depth + 1 };
             self.file(&path, start)?;
         } else {
             return Err(Why::Directive(text(name.text)));
@@ -168,10 +178,10 @@ impl File {
         if !entry.is_indented
             && let Some((first, rest)) = words.split_first()
         {
-            self.start.owner = Some(self.start.origins.name(*first)?);
+            self.start.owner = self.start.origins.name(*first)?;
             words = rest;
         }
-        let owner = self.start.owner.clone().ok_or(Why::NoOwner)?;
+        let owner = self.start.owner.clone();
         if !owner.is_within(&self.start.origins.zone) {
             return Err(Why::Outside(owner, self.start.origins.zone.clone()));
         }
@@ -198,8 +208,11 @@ impl File {
         }
         let known = Rtype::parse(rtype.text).filter(|_| !rtype.is_quoted);
         let rtype = known.ok_or_else(|| Why::Type(text(rtype.text)))?;
-        if rtype.is_meta() {
+        if rtype.is_meta() || matches!(rtype, Rtype(0) | Rtype::OPT) {
             return Err(Why::Reserved(rtype));
+        }
+        if rtype == Rtype::DNAME {
+            return Err(Why::Dname);
         }
         let ttl = match time {
             None => self.start.ttl,

@@ -35,10 +35,10 @@ impl Origins {
     fn read(&self, word: Word<'_>) -> Result<Name, NameError> {
         let (relative, origin) = match word.text {
             b"@" => return Ok(self.current.clone()),
-            b"@Z" => return Ok(self.zone.clone()),
-            b"@F" => return Ok(self.file.clone()),
-            [relative @ .., b'.', b'@', b'Z'] => (relative, &self.zone),
-            [relative @ .., b'.', b'@', b'F'] => (relative, &self.file),
+            b"@Z" | b"@z" => return Ok(self.zone.clone()),
+            b"@F" | b"@f" => return Ok(self.file.clone()),
+            [relative @ .., b'.', b'@', b'Z' | b'z'] => (relative, &self.zone),
+            [relative @ .., b'.', b'@', b'F' | b'f'] => (relative, &self.file),
             relative => return Name::parse(relative, Some(&self.current)),
         };
         // A dot that is escaped ends no label.

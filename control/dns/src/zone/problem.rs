@@ -43,8 +43,8 @@ pub enum Why {
     /// `)` without `(`.
     #[error("a parenthesis is closed that was not opened")]
     Closed,
-    /// `"` without another on the same line.
-    #[error("a quotation does not end on its line")]
+    /// `"` without another.
+    #[error("a quotation does not end")]
     Quote,
     /// `\` at the end of a line.
     #[error("`\\` at the end of a line means nothing")]
@@ -70,9 +70,20 @@ pub enum Why {
     /// Something that is to be the times of a dynamic record.
     #[error("`{0}` is no range of times: MAX or MAX/MIN, as 300/30")]
     Range(String),
-    /// The first record's owner.
-    #[error("there is no record before it whose owner it could have")]
-    NoOwner,
+    /// Files that include each other without end.
+    #[error("more than {0} files are included")]
+    Many(usize),
+    /// DNAME.
+    #[error(
+        "DNAME is not served: names below it would have to be written one by one, as with gdnsd"
+    )]
+    Dname,
+    /// NS at a wildcard.
+    #[error("{0} is a wildcard: nothing can be delegated there (RFC 4592 section 4.2)")]
+    WildcardNs(Name),
+    /// Data as numbers.
+    #[error("write the data of {0} as what they mean: \\# is for types that are not known here")]
+    Generic(Rtype),
     /// There are too few words.
     #[error("it ends before its type")]
     NoType,

@@ -49,11 +49,33 @@ pub(super) fn rdata(rtype: Rtype, words: &[Word<'_>], origins: &Origins) -> Resu
             None => Err(wrong(format!("`{}` is no IPv6 address", text(word.text)))),
         },
         (_, []) => Err(wrong("there is none".into())),
+        (_, [first, ..]) if first.is("\\#") && has_own_form(rtype) => Err(Why::Generic(rtype)),
         _ => {
             let line = line(rtype, words, origins)?;
             parse(&line).map_err(wrong)
         }
     }
+}
+
+/// Types whose data are looked into, and written in their own form alone: as with gdnsd.
+const fn has_own_form(rtype: Rtype) -> bool {
+    matches!(
+        rtype,
+        Rtype::A
+            | Rtype::AAAA
+            | Rtype::NS
+            | Rtype::CNAME
+            | Rtype::SOA
+            | Rtype::PTR
+            | Rtype::MX
+            | Rtype::TXT
+            | Rtype::SRV
+            | Rtype::NAPTR
+            | Rtype::HINFO
+            | Rtype::CAA
+            | Rtype::SVCB
+            | Rtype::HTTPS
+    )
 }
 
 fn address<A: FromStr>(word: Word<'_>) -> Option<A> {
@@ -77,14 +99,32 @@ fn line(rtype: Rtype, words: &[Word<'_>], origins: &Origins) -> Result<Vec<u8>, 
             _ if rtype == Rtype::TXT && !is_generic => strings(word.text, &mut line)?,
             _ if word.is_quoted => {
                 line.push(b'"');
-                line.extend_from_slice(word.text);
+                plain(word.text, &mut line);
                 line.push(b'"');
             }
-            _ => line.extend_from_slice(word.text),
+            _ => plain(word.text, &mut line),
         }
     }
     line.push(b'\n');
     Ok(line)
+}
+
+/// Text of which each byte is one that everybody reads alike: others by their numbers.
+fn plain(text: &[u8], line: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, after.split_first()) {
+            (b'\\', Some((next @ (b' '..=b'~'), after))) => {
+                line.extend_from_slice(&[b'\\', *next]);
+                rest = after;
+            }
+            // What is escaped is itself.
+            (b'\\', Some(_)) => {}
+            (b' '..=b'~', _) => line.push(byte),
+            _ => line.extend_from_slice(format!("\\{byte:03}").as_bytes()),
+        }
+    }
 }
 
 /// A text in quotes; as several strings if it is too long for one.
@@ -104,7 +144,7 @@ fn strings(mut rest: &[u8], line: &mut Vec<u8>) -> Result<(), Why> {
             }
             _ => after,
         };
-        line.extend_from_slice(&rest[..rest.len() - after.len()]);
+        plain(&rest[..rest.len() - after.len()], line);
         rest = after;
         length += 1;
     }
@@ -162,6 +202,9 @@ mod tests {
             ("SRV 5 500 80 www", [&[0, 5, 1, 244, 0, 80][..], &within].concat()),
             ("TXT \"a b\" c", b"\x03a b\x01c".to_vec()),
             ("TXT \"\"", vec![0]),
+            ("TXT \"\u{fc}\t\"", b"\x03\xc3\xbc\x09".to_vec()),
+            ("TXT \"a\nb\\\nc\"", b"\x05a\nb\nc".to_vec()),
+            ("CAA 0 issue \"\u{fc}\"", b"\0\x05issue\xc3\xbc".to_vec()),
             ("CAA 0 issue \"ca.example\"", b"\0\x05issueca.example".to_vec()),
             ("TYPE31337 \\# 3 01 02FF", vec![1, 2, 255]),
             ("TYPE31337 \\# 0", vec![]),
@@ -207,6 +250,8 @@ mod tests {
             "SOA www www 1 2 x 4 5",
             "TYPE31337 \\# 3 0102",
             "TYPE31337 0102",
+            "TYPE1 \\# 4 01020304",
+            "TYPE15 \\# 4 000a0000",
             "CAA 0",
         ] {
             let why = read(record).expect_err(record).to_string();

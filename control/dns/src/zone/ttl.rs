@@ -41,6 +41,8 @@ pub(super) fn parse_range(text: &[u8]) -> Option<(u32, u32)> {
         None => parse(text).map(|most| (most, most / 2)),
         Some(slash) => {
             let (most, least) = (parse(&text[..slash])?, parse(&text[slash + 1..])?);
+            // None is half, as with gdnsd.
+            let least = if least == 0 { most / 2 } else { least };
             (least <= most).then_some((most, least))
         }
     }
@@ -78,6 +80,7 @@ mod tests {
             ("60", Some((60, 30))),
             ("600/10", Some((600, 10))),
             ("1h/1m", Some((3600, 60))),
+            ("300/0", Some((300, 150))),
             ("10/20", None),
             ("10/", None),
             ("/10", None),
