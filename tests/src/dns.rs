@@ -1,7 +1,6 @@
 //! A node that serves zones, alone on this machine's loopback: `palier-control` in the role dns.
 
 pub mod gdnsd;
-mod message;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -17,8 +16,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-pub use self::message::{A, AAAA, Message, Question, Record, question};
 use crate::SOON;
+pub use lab::message::{A, AAAA, Message, Question, Record, question};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);

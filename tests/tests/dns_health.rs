@@ -110,7 +110,7 @@ file = \"example.org.zone\"
 name = \"web\"
 plugin = \"multifo\"
 addresses = [\"198.51.100.1\", \"198.51.100.2\"]
-check.command = { argv = [\"/bin/sh\", \"-c\", \"while [ ! -e FOLDER/go ]; do sleep 0.05; done; test {address} = 198.51.100.2\"], user = \"root\" }
+check.command = { argv = [\"/bin/sh\", \"-c\", \"for i in $(seq 400); do [ -e FOLDER/go ] && break; sleep 0.05; done; test {address} = 198.51.100.2\"], user = \"root\" }
 check.interval = \"10s\"
 check.timeout = \"9s\"
 ";

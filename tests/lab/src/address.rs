@@ -44,6 +44,11 @@ pub struct Addresses {
 }
 
 impl Addresses {
+    /// An IPv4 address, and the IPv6 address that has it in its last 32 bits.
+    pub(crate) fn of(v4: Ipv4Addr) -> Self {
+        Self::new(v4)
+    }
+
     fn new(v4: Ipv4Addr) -> Self {
         let [a, b, c, d] = v4.octets().map(u16::from);
         Self { v4, v6: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, a << 8 | b, c << 8 | d) }

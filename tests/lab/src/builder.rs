@@ -1,8 +1,9 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use nix::unistd::geteuid;
 
-use crate::address::{MAX_CLIENTS, MAX_L4, MAX_L7, MAX_ROUTERS, MAX_SERVERS};
+use crate::address::{MAX_CLIENTS, MAX_L4, MAX_L7, MAX_ROUTERS, MAX_SERVERS, VIP, VIP6};
 use crate::control::CONTROL;
 use crate::l4::{DATAPLANE, PALIERCTL};
 use crate::{Error, Flags, Lab, Wire, cleanup, program};
@@ -46,6 +47,8 @@ pub struct Builder {
     pub(crate) tunnel_sources: bool,
     pub(crate) servers: usize,
     pub(crate) signals: bool,
+    /// Of the services, IPv4 and IPv6.
+    pub(crate) vips: [IpAddr; 2],
 }
 
 impl Builder {
@@ -64,6 +67,7 @@ impl Builder {
             tunnel_sources: false,
             servers: 0,
             signals: true,
+            vips: [VIP.into(), VIP6.into()],
         }
     }
 
@@ -153,6 +157,13 @@ impl Builder {
     /// L4 node sends.
     pub fn without_decapsulators(mut self) -> Self {
         self.decapsulators = false;
+        self
+    }
+
+    /// Gives the services other VIPs of the same prefixes, where there is control and servers: of several labs
+    /// that are joined each has its own.
+    pub fn vips(mut self, v4: Ipv4Addr, v6: Ipv6Addr) -> Self {
+        self.vips = [v4.into(), v6.into()];
         self
     }
 

@@ -75,6 +75,7 @@ impl Lab {
             dataplanes,
             control,
             bgp,
+            vips: own_vips,
             ..
         } = wanted;
         // Without L4 nodes nothing comes through tunnels.
@@ -83,7 +84,8 @@ impl Lab {
         let size = Size { routers, l4, l7, clients, servers, wire, internet, vips };
         let topology = Topology::build(&self.name, size)?;
         let numbered = |namespaces| (1..).zip::<Vec<_>>(namespaces);
-        self.routers = numbered(topology.routers).map(|(n, ns)| Router::new(n, ns)).collect();
+        self.routers =
+            numbered(topology.routers).map(|(n, ns)| Router::new(n, ns, own_vips)).collect();
         self.clients = numbered(topology.clients).map(|(n, ns)| Client::new(n, ns)).collect();
         for (number, namespace) in numbered(topology.l4) {
             let wire = L4Wire::new(number, size);
@@ -192,6 +194,25 @@ impl Lab {
     /// All clients.
     pub fn clients(&self) -> &[Client] {
         &self.clients
+    }
+
+    /// The internet router, between clients and edge routers.
+    ///
+    /// # Panics
+    /// The lab has no BGP: clients stand before the routers.
+    pub fn internet(&self) -> Namespace {
+        assert!(self.routers.iter().all(Router::has_bird), "a lab with BGP has an internet router");
+        Namespace::new(format!("{}-internet-1", self.name))
+    }
+
+    /// What its namespaces' names, and its folder's, begin with.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Cuts `l7-NUMBER` off the network, as a box that has lost its power: nothing comes from it any

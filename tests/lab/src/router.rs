@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::address::{self, Addresses, VIP, VIP_PREFIXES, VIP6};
+use crate::address::{self, Addresses, VIP_PREFIXES};
 use crate::builder::Bgp;
 use crate::program::run;
 use crate::{Bird, Error, Mac, Namespace};
@@ -18,11 +18,12 @@ pub struct Router {
     number: usize,
     namespace: Namespace,
     bird: Option<Bird>,
+    vips: [IpAddr; 2],
 }
 
 impl Router {
-    pub(crate) fn new(number: usize, namespace: Namespace) -> Self {
-        Self { number, namespace, bird: None }
+    pub(crate) fn new(number: usize, namespace: Namespace, vips: [IpAddr; 2]) -> Self {
+        Self { number, namespace, bird: None, vips }
     }
 
     /// Its number, from 1.
@@ -44,6 +45,10 @@ impl Router {
     /// The lab was built without [`Builder::bgp`](crate::Builder::bgp).
     pub fn bird(&self) -> &Bird {
         self.bird.as_ref().expect("the lab has BGP")
+    }
+
+    pub(crate) fn has_bird(&self) -> bool {
+        self.bird.is_some()
     }
 
     /// Its namespace.
@@ -93,7 +98,7 @@ impl Router {
     /// The routes cannot be read.
     pub fn paths(&self) -> [usize; 2] {
         match self.bird {
-            Some(_) => [IpAddr::V4(VIP), IpAddr::V6(VIP6)].map(|vip| self.hops(vip).len()),
+            Some(_) => self.vips.map(|vip| self.hops(vip).len()),
             None => VIP_PREFIXES.map(|prefix| self.hops_of(prefix).len()),
         }
     }

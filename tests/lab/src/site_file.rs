@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::address::{self, TUNNEL_SOURCES, VIP, VIP6};
+use crate::address::{self, TUNNEL_SOURCES};
 use crate::backend::{AGENT_PORT, PLAIN_PORT, PROXIED_PORT};
 use crate::bird::{ROUTER_AS, SITE_AS};
 use crate::builder::{Bfd, Bgp, Builder};
@@ -27,16 +27,17 @@ pub(crate) struct SiteFile {
     /// Wire and flags of each L4 node, by number.
     l4: BTreeMap<usize, (L4Wire, Flags)>,
     bgp: Option<Bgp>,
+    vips: [IpAddr; 2],
     /// Folder of certificates, if the nodes speak with each other.
     pki: Option<PathBuf>,
 }
 
 impl SiteFile {
     pub(crate) fn new(folder: &Path, wanted: &Builder) -> Self {
-        let &Builder { routers, l7, servers, bgp, tunnel_sources, .. } = wanted;
+        let &Builder { routers, l7, servers, bgp, tunnel_sources, vips, .. } = wanted;
         let path = folder.join("site.toml");
         let (l4, pki) = Default::default();
-        Self { path, routers, l7, servers, l4, bgp, pki, tunnel_sources }
+        Self { path, routers, l7, servers, l4, bgp, vips, pki, tunnel_sources }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -143,10 +144,11 @@ impl SiteFile {
         );
         // Nothing of a proxy answers datagrams.
         let services = if self.servers == 0 { vec![web, echo] } else { vec![web] };
+        let [vip4, vip6] = self.vips;
         for (name, protocol, port, check) in services {
             writeln!(
                 out,
-                "\n[[service]]\nname = \"{name}\"\nvips = [\"{VIP}\", \"{VIP6}\"]\n\
+                "\n[[service]]\nname = \"{name}\"\nvips = [\"{vip4}\", \"{vip6}\"]\n\
                  protocol = \"{protocol}\"\nports = [{port}]\n{check}\ncheck.interval = \"500ms\"\n\
                  check.fast_interval = \"200ms\"\ncheck.timeout = \"400ms\""
             )?;

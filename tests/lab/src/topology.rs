@@ -48,7 +48,7 @@ pub(crate) struct Topology {
 
 /// Settings of every namespace. Addresses are used at once (no duplicate address detection), the
 /// VIP is a good source whatever the route, and IPv6 addresses outlive an interface's restart.
-const COMMON: [(&str, &str); 6] = [
+pub(crate) const COMMON: [(&str, &str); 6] = [
     ("net.ipv6.conf.all.accept_dad", "0"),
     ("net.ipv6.conf.default.accept_dad", "0"),
     ("net.ipv6.conf.default.accept_ra", "0"),
@@ -56,7 +56,7 @@ const COMMON: [(&str, &str); 6] = [
     ("net.ipv4.conf.default.rp_filter", "0"),
     ("net.ipv6.conf.default.keep_addr_on_down", "1"),
 ];
-const ROUTER: [(&str, &str); 6] = [
+pub(crate) const ROUTER: [(&str, &str); 6] = [
     // Client and next hop may be on one link: that is no reason to tell the client.
     ("net.ipv4.conf.all.send_redirects", "0"),
     ("net.ipv4.conf.default.send_redirects", "0"),

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::message::OPT;
 use super::{Message, program};
 use crate::SOON;
+use lab::message::OPT;
 
 /// It runs.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ pub const A: u16 = 1;
 /// The same.
 pub const AAAA: u16 = 28;
 /// EDNS (RFC 6891).
-pub(super) const OPT: u16 = 41;
+pub const OPT: u16 = 41;
 
 /// A question that is being written.
 #[derive(Clone, Debug)]
