@@ -282,6 +282,13 @@ impl Respond {
         let Draft { site, zones, resolvers, aims, settings, tls, warnings } = draft;
         self.health = self.checks.health();
         let resolvers = resolvers.with_health(self.health.clone());
+        let resolvers = match &self.shared {
+            Some(shared) => {
+                let before = shared.load();
+                resolvers.after(&before.resolvers, |number| self.was(&site, number))
+            }
+            None => resolvers,
+        };
         let contents = Contents { zones, resolvers, settings };
         let shared = match &self.shared {
             Some(shared) => {
@@ -293,6 +300,13 @@ impl Respond {
         self.shared = Some(shared.clone());
         (self.aims, self.warnings, self.site) = (aims, warnings, site);
         self.ports.answer(self.site.own(), tls.as_ref(), &shared)
+    }
+
+    /// The number that a resolver of another site file has in the one in force.
+    fn was(&self, site: &Site, number: usize) -> Option<usize> {
+        let config::Resolver { name, plugin } = &site.config.resolvers[number];
+        let mut before = self.site.config.resolvers.iter();
+        before.position(|one| one.name == *name && one.plugin.name() == plugin.name())
     }
 
     /// Other nodes brought words of operators.

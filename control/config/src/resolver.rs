@@ -178,8 +178,13 @@ impl Default for Manner {
 impl Manner {
     /// As the table says; where it does not, as `default`.
     fn read(table: &mut Table<'_>, default: Self) -> Self {
-        let few =
-            [("all", Few::All), ("up", Few::Up), ("none", Few::Nothing), ("first", Few::First)];
+        let few = [
+            ("all", Few::All),
+            ("up", Few::Up),
+            ("none", Few::Nothing),
+            ("first", Few::First),
+            ("last_known", Few::LastKnown),
+        ];
         Self {
             up_thresh: table.or("up_thresh", default.up_thresh, share),
             too_few: table.or("too_few", default.too_few, |value| value.choice(&few)),

@@ -1,9 +1,12 @@
 //! Resolvers: which addresses a dynamic record has now. gdnsd calls them plugins, and what they are asked for
 //! resources.
 
+mod client;
+mod draw;
 mod failover;
 mod health;
 mod multi;
+mod pool;
 mod reflect;
 mod sites;
 mod weighted;
@@ -13,12 +16,14 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub use self::draw::Secret;
 pub use self::failover::Failover;
 pub use self::health::{Health, Member, Standing};
-pub use self::multi::{Few, Multi};
+pub use self::multi::Multi;
+pub use self::pool::Few;
+use self::pool::Pool;
 pub use self::reflect::Reflect;
 pub use self::sites::Sites;
-use self::weighted::Random;
 pub use self::weighted::Weighted;
 use crate::answer::{Question, Resolve, Resolved};
 use crate::name::Name;
@@ -46,10 +51,17 @@ pub enum Resolver {
 #[derive(Clone, Debug, Default)]
 pub struct Resolvers {
     all: Arc<[Resolver]>,
+    secret: Secret,
     health: Arc<Health>,
-    /// Of each, as it follows from that.
+    /// Of each, whom it gives, as it follows from that and from what was before.
+    pools: Arc<[Pools]>,
+    /// Of each, how it is, as it follows from that.
     standings: Arc<[Standing]>,
 }
+
+/// Whom a resolver gives: of each family, or of names in the first.
+#[derive(Clone, Debug, Default)]
+struct Pools(Pool, Pool);
 
 /// A resolver asks one that is not before it: they could ask each other for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -57,22 +69,27 @@ pub struct Resolvers {
 pub struct Circular(pub usize, pub usize);
 
 impl Resolvers {
-    /// These, by the numbers that zones know them by, of which each asks only those before it.
+    /// These, by the numbers that zones know them by, of which each asks only those before it. Sticky ones choose
+    /// by the secret, which all nodes of a site have.
     ///
     /// # Errors
     /// One asks itself, or another that comes later.
-    pub fn new(all: impl IntoIterator<Item = Resolver>, health: Health) -> Result<Self, Circular> {
+    pub fn new(
+        all: impl IntoIterator<Item = Resolver>,
+        secret: Secret,
+        health: Health,
+    ) -> Result<Self, Circular> {
         let all: Arc<[Resolver]> = all.into_iter().collect();
         for (number, resolver) in all.iter().enumerate() {
-            let asked = if let Resolver::Sites(sites) = resolver { &sites.order[..] } else { &[] };
-            if let Some(&later) = asked.iter().find(|&&asked| asked >= number) {
+            if let Some(&later) = resolver.asked().iter().find(|&&asked| asked >= number) {
                 return Err(Circular(number, later));
             }
         }
-        Ok(Self { all, ..Self::default() }.with_health(health))
+        let pools = all.iter().map(|resolver| resolver.pools(&secret)).collect();
+        Ok(Self { all, secret, pools, ..Self::default() }.with_health(health))
     }
 
-    /// The same, with what is known now.
+    /// The next: with what is known now, and what was last known of those of whom too few are up.
     #[must_use]
     pub fn with_health(&self, health: Health) -> Self {
         // Who asks others comes after them.
@@ -80,17 +97,72 @@ impl Resolvers {
         for resolver in &*self.all {
             standings.push(resolver.standing(&health, &standings));
         }
-        Self { all: self.all.clone(), health: Arc::new(health), standings: standings.into() }
+        let pools = self.all.iter().zip(&*self.pools);
+        let pools = pools.map(|(resolver, pools)| resolver.next(pools, &health)).collect();
+        Self { health: Arc::new(health), pools, standings: standings.into(), ..self.clone() }
     }
 
-    /// Whether a resolver has what it is there for, and seconds until that may change: those who choose among
-    /// resolvers ask.
+    /// The same, if they come after others: what these last knew ([`Few::LastKnown`]) of the same addresses goes
+    /// on. `was` gives the number that a resolver had among them.
+    #[must_use]
+    pub fn after(&self, before: &Self, was: impl Fn(usize) -> Option<usize>) -> Self {
+        let of_before = |number| before.pools.get(was(number)?);
+        let pools =
+            self.pools.iter().enumerate().map(|(number, Pools(v4, v6))| match of_before(number) {
+                Some(Pools(v4_before, v6_before)) => {
+                    Pools(v4.after(v4_before), v6.after(v6_before))
+                }
+                None => Pools(v4.clone(), v6.clone()),
+            });
+        Self { pools: pools.collect(), ..self.clone() }.with_health((*self.health).clone())
+    }
+
+    /// Whether a resolver has what it is there for, and seconds until that may change. Of one that answers by who
+    /// asks: whether anybody gets it.
     pub fn standing(&self, resolver: usize) -> Standing {
         self.standings.get(resolver).copied().unwrap_or(Standing::UNKNOWN)
     }
 }
 
 impl Resolver {
+    /// Those that it asks, by their numbers.
+    fn asked(&self) -> &[usize] {
+        match self {
+            Self::Sites(sites) => &sites.order,
+            Self::Multi(..)
+            | Self::Failover(..)
+            | Self::Weighted(..)
+            | Self::Aliases(_)
+            | Self::Reflect(_)
+            | Self::Fixed(_) => &[],
+        }
+    }
+
+    /// Nobody of whom anything is known.
+    fn pools(&self, secret: &Secret) -> Pools {
+        match self {
+            Self::Multi(v4, v6) => Pools(v4.pool(secret), v6.pool(secret)),
+            Self::Weighted(v4, v6) => Pools(v4.pool(secret), v6.pool(secret)),
+            Self::Aliases(aliases) => Pools(aliases.pool(secret), Pool::default()),
+            Self::Failover(..) | Self::Sites(_) | Self::Reflect(_) | Self::Fixed(_) => {
+                Pools::default()
+            }
+        }
+    }
+
+    /// Whom it gives, after these.
+    fn next(&self, Pools(v4_before, v6_before): &Pools, health: &Health) -> Pools {
+        let (v4, v6) = match self {
+            Self::Multi(v4, v6) => (v4.poll(health), Some(v6.poll(health))),
+            Self::Weighted(v4, v6) => (v4.poll(health), Some(v6.poll(health))),
+            Self::Aliases(aliases) => (aliases.poll(health), None),
+            Self::Failover(..) | Self::Sites(_) | Self::Reflect(_) | Self::Fixed(_) => {
+                return Pools::default();
+            }
+        };
+        Pools(v4_before.next(v4), v6.map(|v6| v6_before.next(v6)).unwrap_or_default())
+    }
+
     /// How it is, by its members, or by the resolvers before it.
     fn standing(&self, health: &Health, before: &[Standing]) -> Standing {
         match self {
@@ -101,7 +173,7 @@ impl Resolver {
                 v4.and(v6.as_ref().map_or(Standing::UNCHECKED, |it| it.standing(health)))
             }
             Self::Aliases(aliases) => aliases.standing(health),
-            Self::Sites(sites) => sites.choose(|site| before[site]).1,
+            Self::Sites(sites) => sites::first_up(sites.wanted().iter().map(|&site| before[site])),
             Self::Reflect(_) | Self::Fixed(_) => Standing::UNCHECKED,
         }
     }
@@ -110,38 +182,62 @@ impl Resolver {
 impl Resolve for Resolvers {
     fn resolve(&self, resolver: usize, question: &Question, into: &mut Resolved) {
         into.clear();
-        let Some(kind) = self.all.get(resolver) else { return };
-        let (health, mut random) = (&*self.health, Random(question.turn.into()));
-        match kind {
+        into.ttl = self.give(resolver, question, into).ttl;
+    }
+}
+
+impl Resolvers {
+    /// Adds what one of them gives whoever asks, and says how it is for them.
+    fn give(&self, number: usize, question: &Question, into: &mut Resolved) -> Standing {
+        let all = self.all.get(number).zip(self.pools.get(number));
+        let Some((resolver, Pools(pool, pool6))) = all else { return Standing::UNCHECKED };
+        let (secret, health) = (&self.secret, &*self.health);
+        match resolver {
             Resolver::Multi(v4, v6) => {
-                v4.choose(health, question.turn, &mut into.v4);
-                v6.choose(health, question.turn, &mut into.v6);
+                let scope = v4.choose(pool, question, secret, &mut into.v4);
+                into.scope = scope.max(v6.choose(pool6, question, secret, &mut into.v6));
             }
             Resolver::Failover(v4, v6) => {
                 into.v4.extend(v4.as_ref().map(|it| it.choose(health)));
                 into.v6.extend(v6.as_ref().map(|it| it.choose(health)));
             }
             Resolver::Weighted(v4, v6) => {
-                v4.choose(health, &mut random, |address| into.v4.push(*address));
-                v6.choose(health, &mut random, |address| into.v6.push(*address));
+                let (draw, scope) = draw::draw(question, v4.sticky, secret);
+                v4.choose(pool, draw, |address| into.v4.push(*address));
+                let (draw, scope6) = draw::draw(question, v6.sticky, secret);
+                v6.choose(pool6, draw, |address| into.v6.push(*address));
+                into.scope = scope.max(scope6);
             }
             Resolver::Aliases(aliases) => {
-                aliases.choose(health, &mut random, |name| into.alias = Some(name.clone()));
+                let (draw, scope) = draw::draw(question, aliases.sticky, secret);
+                aliases.choose(pool, draw, |name| into.alias = Some(name.clone()));
+                into.scope = scope;
             }
-            Resolver::Sites(sites) => {
-                let (site, standing) = sites.choose(|site| self.standing(site));
-                if let Some(site) = site {
-                    self.resolve(site, question, into);
-                    into.ttl = into.ttl.min(standing.ttl);
-                    return;
-                }
-            }
+            Resolver::Sites(sites) => return self.give_first_up(sites.wanted(), question, into),
             Resolver::Reflect(reflect) => reflect.choose(question, into),
             Resolver::Fixed(addresses) => {
                 addresses.iter().for_each(|&address| into.push(address));
             }
         }
-        into.ttl = self.standing(resolver).ttl;
+        self.standing(number)
+    }
+
+    /// Adds what the first gives that is up for whoever asks, or else the first of all.
+    fn give_first_up(&self, sites: &[usize], question: &Question, into: &mut Resolved) -> Standing {
+        let mut scope = 0;
+        let mut give = |site: usize, into: &mut Resolved| {
+            into.clear();
+            let standing = self.give(site, question, into);
+            // Whom it goes by that one is not given counts as whom it goes by that another is.
+            scope = scope.max(into.scope);
+            standing
+        };
+        let standing = sites::first_up(sites.iter().map(|&site| give(site, into)));
+        if let (false, Some(&first)) = (standing.is_up, sites.first()) {
+            give(first, into);
+        }
+        into.scope = scope;
+        standing
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use config::{
@@ -99,13 +100,8 @@ impl Aims {
 fn resolver(plugin: &Plugin, aims: &mut Aims) -> Resolver {
     match plugin {
         Plugin::Multifo(multifo) => {
-            let Multifo { targets, up_thresh, too_few, ignore_health, .. } = multifo;
-            let (v4, v6) = members(targets, aims);
-            let (enough, few, ignores_health) = (up_thresh.part(), *too_few, *ignore_health);
-            Resolver::Multi(
-                Multi { members: v4, enough, few, ignores_health },
-                Multi { members: v6, enough, few, ignores_health },
-            )
+            let (v4, v6) = members(&multifo.targets, aims);
+            Resolver::Multi(multi(multifo, v4), multi(multifo, v6))
         }
         Plugin::Simplefo(targets) => {
             let (v4, v6) = members(targets, aims);
@@ -124,6 +120,18 @@ fn resolver(plugin: &Plugin, aims: &mut Aims) -> Resolver {
 }
 
 type Members<A> = Vec<Member<A>>;
+
+fn multi<A>(multifo: &Multifo, members: Members<A>) -> Multi<A> {
+    let Multifo { targets: _, up_thresh, too_few, ignore_health, answers, sticky } = multifo;
+    Multi {
+        members,
+        enough: up_thresh.part(),
+        few: *too_few,
+        ignores_health: *ignore_health,
+        most: answers.map(usize::from).and_then(NonZeroUsize::new),
+        sticky: *sticky,
+    }
+}
 
 fn members(targets: &Targets, aims: &mut Aims) -> (Members<Ipv4Addr>, Members<Ipv6Addr>) {
     let (mut v4, mut v6) = (Vec::new(), Vec::new());
@@ -211,7 +219,15 @@ impl<A> Groups<A> {
     }
 
     fn finish(self, weighted: &Weighted) -> resolve::Weighted<A> {
-        let Weighted { multi, up_thresh, .. } = weighted;
-        resolve::Weighted { groups: self.groups, multi: *multi, enough: up_thresh.part() }
+        let Weighted { members: _, multi, up_thresh, too_few, checks: _, answers, sticky } =
+            weighted;
+        resolve::Weighted {
+            groups: self.groups,
+            multi: *multi,
+            enough: up_thresh.part(),
+            few: *too_few,
+            most: answers.map(usize::from).and_then(NonZeroUsize::new),
+            sticky: *sticky,
+        }
     }
 }

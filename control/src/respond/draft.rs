@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use config::{Config, SiteFile};
 use dns::answer::Settings;
-use dns::resolve::Resolvers;
+use dns::resolve::{Resolvers, Secret};
 use dns::{Jar, Zones};
 use rustls::ServerConfig;
 use siphasher::sip128::{Hasher128, SipHasher24};
@@ -47,13 +47,15 @@ impl Draft {
         let (zones, warnings) = site.config.load_zones(&site.beside(Path::new("")))?;
         let zones = zones.into_iter().collect();
         let Choice { resolvers, aims } = Choice::of(&site.config);
-        let resolvers = Resolvers::new(resolvers, dns::resolve::Health::default());
+        let secret = Secret::new(derived(&site, b"palier dns sticky 1"));
+        let resolvers = Resolvers::new(resolvers, secret, dns::resolve::Health::default());
         let resolvers = resolvers.map_err(|error| vec![error.to_string()])?;
         let own = site.own();
         let tls = own.tls.as_ref().map(|tls| proxy::tls::server(&tls.tls, None, &[b"dot"]));
         let tls = tls.transpose().map_err(|error| vec![error.to_string()])?;
         let settings = Settings {
-            jar: jar(&site),
+            // Cookies that every node of the site knows (RFC 9018 section 1).
+            jar: Jar::new(derived(&site, b"palier dns cookies 1")),
             max_udp: own.max_udp,
             max_nocookie: own.max_nocookie,
             id: own.id.clone(),
@@ -70,9 +72,9 @@ impl Draft {
     }
 }
 
-/// Cookies that every node of the site knows (RFC 9018 section 1).
-fn jar(site: &Site) -> Jar {
+/// A secret that every node of the site has.
+fn derived(site: &Site, what: &[u8]) -> [u8; 16] {
     let mut hasher = SipHasher24::new_with_key(&site.config.site.hash_key.bytes());
-    std::hash::Hasher::write(&mut hasher, b"palier dns cookies 1");
-    Jar::new(hasher.finish128().as_bytes())
+    std::hash::Hasher::write(&mut hasher, what);
+    hasher.finish128().as_bytes()
 }

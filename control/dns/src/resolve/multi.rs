@@ -1,8 +1,16 @@
-//! All addresses that are up.
+//! All addresses that are up, or some of them.
 
+use std::num::NonZeroUsize;
+
+use super::draw::{self, Given, Secret};
 use super::health::{Health, Member, Standing};
+use super::pool::{Few, Poll, Pool};
+use crate::answer::Question;
 
-/// Addresses of one family, of which all that are up are given.
+/// Addresses of one family, of which those that are up are given.
+///
+/// There are no groups in it, of which the first with somebody up is given: that is what
+/// [`Sites`](super::Sites) over several of these do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Multi<A> {
     /// They.
@@ -13,20 +21,11 @@ pub struct Multi<A> {
     pub few: Few,
     /// All are given, whoever is up.
     pub ignores_health: bool,
-}
-
-/// What is given while too few are up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Few {
-    /// All, as with gdnsd: that so many are down at once may be the checks' own fault.
-    #[default]
-    All,
-    /// Those that are up, if there are any.
-    Up,
-    /// None.
-    Nothing,
-    /// The first.
-    First,
+    /// No more than so many are given.
+    pub most: Option<NonZeroUsize>,
+    /// A client's network gets the same ones each time, in the same order; otherwise each question begins with
+    /// another.
+    pub sticky: bool,
 }
 
 impl<A: Copy> Multi<A> {
@@ -38,23 +37,45 @@ impl<A: Copy> Multi<A> {
         Standing { is_up: up as f64 >= (self.enough * self.members.len() as f64).ceil(), ttl }
     }
 
-    /// Adds those that are given, each time beginning with another.
-    pub(super) fn choose(&self, health: &Health, turn: u32, into: &mut Vec<A>) {
-        if self.members.is_empty() {
-            return;
+    /// Nobody of whom anything is known.
+    pub(super) fn pool(&self, secret: &Secret) -> Pool
+    where
+        A: Given,
+    {
+        Pool::new(self.members.iter().map(|member| secret.of(&member.address)))
+    }
+
+    /// How they are.
+    pub(super) fn poll(&self, health: &Health) -> Poll {
+        let up = self.members.iter().map(|member| member.standing(health).is_up).collect();
+        let is_enough = self.standing(health).is_up;
+        if self.ignores_health {
+            return Poll { up, is_enough: false, few: Few::All, first: 0 };
         }
-        let few = if self.standing(health).is_up { Few::Up } else { self.few };
-        let (before, first) = self.members.split_at(turn as usize % self.members.len());
-        let all = first.iter().chain(before);
-        match few {
-            _ if self.ignores_health => into.extend(all.map(|member| member.address)),
-            Few::All => into.extend(all.map(|member| member.address)),
-            Few::Up => {
-                let up = all.filter(|member| member.standing(health).is_up);
-                into.extend(up.map(|member| member.address));
-            }
-            Few::Nothing => {}
-            Few::First => into.extend(self.members.first().map(|member| member.address)),
+        Poll { up, is_enough, few: self.few, first: 1 }
+    }
+
+    /// Adds those that are given; how many bits of the client's network that goes by.
+    pub(super) fn choose(
+        &self,
+        pool: &Pool,
+        question: &Question,
+        secret: &Secret,
+        into: &mut Vec<A>,
+    ) -> u8 {
+        let most = self.most.map_or(usize::MAX, NonZeroUsize::get);
+        let add = |at: usize| self.members.get(at).map(|member| member.address);
+        if self.sticky {
+            let (draw, scope) = draw::draw(question, true, secret);
+            let scored = |at| Some((draw.score(pool.given(at)?, 1), at));
+            let mut all: Vec<(f64, usize)> = pool.iter().filter_map(scored).collect();
+            all.sort_unstable_by(|(one, _), (other, _)| one.total_cmp(other));
+            into.extend(all.iter().take(most).filter_map(|(_, at)| add(*at)));
+            return scope;
         }
+        let count = pool.iter().count();
+        let turned = pool.iter().cycle().skip(draw::begin(question.turn, count));
+        into.extend(turned.take(count.min(most)).filter_map(add));
+        0
     }
 }

@@ -7,23 +7,34 @@ use super::health::Standing;
 pub struct Sites {
     /// They, by their numbers.
     pub order: Vec<usize>,
-    /// While nobody is up the second is given: the first is there for good times (`skip_first`).
+    /// The first is never given, if there are others: these are the second choice (`skip_first`).
     pub skip_first: bool,
 }
 
 impl Sites {
-    /// The one that is given, and whether it is up, until that may change. One after those that are looked at
-    /// changes nothing.
-    pub(super) fn choose(&self, standing: impl Fn(usize) -> Standing) -> (Option<usize>, Standing) {
-        let mut ttl = u32::MAX;
-        for &site in &self.order {
-            let one = standing(site);
-            ttl = ttl.min(one.ttl);
-            if one.is_up {
-                return (Some(site), Standing { is_up: true, ttl });
-            }
-        }
-        let last = self.order.get(usize::from(self.skip_first)).or_else(|| self.order.first());
-        (last.copied(), Standing { is_up: false, ttl })
+    /// Those that may be given, as they are wanted.
+    pub(super) fn wanted(&self) -> &[usize] {
+        without_first(&self.order, self.skip_first)
     }
+}
+
+/// The same, or the same but the first, unless that is the only one.
+pub(super) fn without_first<T>(order: &[T], skip_first: bool) -> &[T] {
+    match order {
+        [_, others @ ..] if skip_first && !others.is_empty() => others,
+        all => all,
+    }
+}
+
+/// How the first of several is that is up, until that may change: one after it changes nothing. If none is they are
+/// not; where there are none nothing is wanted.
+pub(super) fn first_up(all: impl IntoIterator<Item = Standing>) -> Standing {
+    let mut so_far = Standing::UNCHECKED;
+    for one in all {
+        so_far = Standing { is_up: one.is_up, ttl: so_far.ttl.min(one.ttl) };
+        if one.is_up {
+            break;
+        }
+    }
+    so_far
 }

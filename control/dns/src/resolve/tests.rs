@@ -1,3 +1,9 @@
+mod known;
+mod sites;
+mod sticky;
+
+use std::num::NonZeroUsize;
+
 use super::*;
 use crate::message::Subnet;
 
@@ -26,29 +32,60 @@ fn choose(resolvers: &Resolvers, turn: u32) -> (Vec<u8>, u32) {
 }
 
 fn none<A>() -> Multi<A> {
-    Multi { members: vec![], enough: 0.5, few: Few::All, ignores_health: false }
+    Multi {
+        members: vec![],
+        enough: 0.5,
+        few: Few::All,
+        ignores_health: false,
+        most: None,
+        sticky: false,
+    }
+}
+
+fn weighted<A>() -> Weighted<A> {
+    Weighted { groups: vec![], multi: false, enough: 0.5, few: Few::All, most: None, sticky: false }
+}
+
+fn resolvers(all: impl IntoIterator<Item = Resolver>) -> Resolvers {
+    Resolvers::new(all, Secret::default(), Health::default()).unwrap()
 }
 
 fn multi(few: Few, enough: f64, ignores_health: bool) -> Resolvers {
     let members = members(&[&[0], &[1, 2], &[3]]);
-    Resolvers::new(
-        [Resolver::Multi(Multi { members, enough, few, ignores_health }, none())],
-        Health::default(),
-    )
-    .unwrap()
+    let v4 = Multi { members, enough, few, ignores_health, ..none() };
+    resolvers([Resolver::Multi(v4, none())])
 }
 
 #[test]
 fn all_that_are_up_are_given_in_turn_for_as_long_as_the_shortest_of_them() {
     let resolvers = multi(Few::All, 0.5, false);
     let well = resolvers.with_health(health(&[(true, 50), (true, 40), (true, 30), (true, 60)]));
-    assert_eq!(choose(&well, 0), (vec![1, 2, 3], 30));
-    assert_eq!(choose(&well, 1), (vec![2, 3, 1], 30));
-    assert_eq!(choose(&well, 5), (vec![3, 1, 2], 30));
+    let turns = [[1, 2, 3], [2, 3, 1], [3, 1, 2]];
+    for turn in 0..20 {
+        let (given, ttl) = choose(&well, turn);
+        assert_eq!((&given[..], ttl), (&turns[usize::from(given[0]) - 1][..], 30));
+    }
     // One of its two checks is enough to lose it.
     let ill = resolvers.with_health(health(&[(true, 50), (true, 40), (false, 9), (true, 60)]));
-    assert_eq!(choose(&ill, 1), (vec![3, 1], 9));
-    assert!(ill.standing(0).is_up);
+    // Those that are left come first equally often.
+    let firsts: Vec<u8> = (0..100).map(|turn| choose(&ill, turn).0[0]).collect();
+    let ones = firsts.iter().filter(|first| **first == 1).count();
+    assert!((49..=51).contains(&ones), "{ones}");
+    assert!(firsts.iter().all(|first| [1, 3].contains(first)));
+    assert!(ill.standing(0).is_up && choose(&ill, 0).1 == 9);
+}
+
+#[test]
+fn no_more_are_given_than_asked_for_and_each_as_often() {
+    let v4 = Multi { members: members(&[&[][..]; 3]), most: NonZeroUsize::new(2), ..none() };
+    let resolvers = resolvers([Resolver::Multi(v4, none())]);
+    let mut counts = [0; 4];
+    for turn in 0..300 {
+        let given = choose(&resolvers, turn).0;
+        assert!(given.len() == 2 && given[0] != given[1]);
+        given.into_iter().for_each(|one| counts[usize::from(one)] += 1);
+    }
+    assert!(counts[1..].iter().all(|count| (198..=202).contains(count)), "{counts:?}");
 }
 
 #[test]
@@ -60,6 +97,7 @@ fn while_too_few_are_up_what_was_asked_for_is_given() {
         (Few::Up, &[1], &[]),
         (Few::Nothing, &[], &[]),
         (Few::First, &[1], &[1]),
+        (Few::LastKnown, &[1, 2, 3], &[1, 2, 3]),
     ] {
         let resolvers = multi(few, 0.5, false);
         for (health, expected) in [(&one, of_one), (&nobody, of_none)] {
@@ -77,22 +115,21 @@ fn while_too_few_are_up_what_was_asked_for_is_given() {
 
 #[test]
 fn nothing_is_given_that_was_not_checked() {
-    let resolvers = multi(Few::Nothing, 0.1, false);
-    assert_eq!(choose(&resolvers, 0), (vec![], 0));
+    let unknown = multi(Few::Nothing, 0.1, false);
+    assert_eq!(choose(&unknown, 0), (vec![], 0));
     assert_eq!(choose(&Resolvers::default(), 0), (vec![], u32::MAX));
     // What nobody checks is there for ever.
     let members = members(&[&[]]);
     let always = Multi { members, ..none() };
-    let resolvers = Resolvers::new([Resolver::Multi(always, none())], Health::default()).unwrap();
-    assert_eq!(choose(&resolvers, 0), (vec![1], u32::MAX));
+    let always = resolvers([Resolver::Multi(always, none())]);
+    assert_eq!(choose(&always, 0), (vec![1], u32::MAX));
 }
 
 #[test]
 fn the_second_is_given_while_the_first_is_down_and_it_is_not() {
     let [primary, secondary]: [_; 2] = members(&[&[0], &[1]]).try_into().unwrap();
     let pair = Failover { primary, secondary };
-    let resolvers =
-        Resolvers::new([Resolver::Failover(Some(pair), None)], Health::default()).unwrap();
+    let resolvers = resolvers([Resolver::Failover(Some(pair), None)]);
     for (first, second, given, is_up) in [
         (true, true, 1, true),
         (true, false, 1, true),
@@ -120,7 +157,7 @@ fn askers_are_shown_to_themselves() {
         ("", vec![question().asker], vec![address], 48),
     ] {
         let reflect = Reflect::parse(name).unwrap();
-        let resolvers = Resolvers::new([Resolver::Reflect(reflect)], Health::default()).unwrap();
+        let resolvers = resolvers([Resolver::Reflect(reflect)]);
         for (question, expected, scope) in [(question(), without, 0), (told, with, scope)] {
             let mut into = Resolved::default();
             resolvers.resolve(0, &question, &mut into);
@@ -130,47 +167,4 @@ fn askers_are_shown_to_themselves() {
         }
     }
     assert_eq!(Reflect::parse("other"), None);
-}
-
-/// Two sites of one address each, and those who choose the first that is up.
-fn sites(skip_first: bool) -> Resolvers {
-    let site = |check: usize| {
-        let members = members(&[&[][..]; 4])[check..=check].to_vec();
-        let members = members.into_iter().map(|it| Member { checks: vec![check], ..it }).collect();
-        Resolver::Multi(Multi { members, ..none() }, none())
-    };
-    let order = Sites { order: vec![0, 1, 2], skip_first };
-    let all = [site(0), site(1), site(2), Resolver::Sites(order)];
-    Resolvers::new(all, Health::default()).unwrap()
-}
-
-#[test]
-fn the_first_site_that_is_up_is_given() {
-    for (up, given, is_up, ttl) in [
-        ([true, true, true], 1, true, 30),
-        ([false, true, true], 2, true, 20),
-        ([false, false, true], 3, true, 10),
-        ([false, false, false], 1, false, 10),
-    ] {
-        let health = health(&[(up[0], 30), (up[1], 20), (up[2], 10)]);
-        let resolvers = sites(false).with_health(health.clone());
-        let mut into = Resolved::default();
-        resolvers.resolve(3, &question(), &mut into);
-        assert_eq!((into.v4[0].octets()[3], into.ttl), (given, ttl), "{up:?}");
-        assert_eq!(resolvers.standing(3), Standing { is_up, ttl });
-        let skipping = sites(true).with_health(health);
-        skipping.resolve(3, &question(), &mut into);
-        assert_eq!(into.v4[0].octets()[3], if is_up { given } else { 2 });
-    }
-}
-
-#[test]
-fn resolvers_that_ask_each_other_are_refused() {
-    let asking =
-        |order: &[usize]| Resolver::Sites(Sites { order: order.to_vec(), skip_first: false });
-    let refused = |all: Vec<Resolver>| Resolvers::new(all, Health::default()).unwrap_err();
-    assert_eq!(refused(vec![asking(&[0])]), Circular(0, 0));
-    assert_eq!(refused(vec![asking(&[]), asking(&[0, 2]), asking(&[1])]), Circular(1, 2));
-    let nobody = Resolvers::new([asking(&[])], Health::default()).unwrap();
-    assert_eq!(choose(&nobody, 0), (vec![], u32::MAX));
 }

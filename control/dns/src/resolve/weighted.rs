@@ -1,6 +1,10 @@
 //! Some of several, the likelier the more weight they have.
 
+use std::num::NonZeroUsize;
+
+use super::draw::{Draw, Given, Purpose, Secret};
 use super::health::{Health, Member, Standing};
+use super::pool::{Few, Poll, Pool};
 
 /// Members of one kind with weights, in groups.
 ///
@@ -13,21 +17,13 @@ pub struct Weighted<A> {
     pub multi: bool,
     /// The share of all weight that has to be up, above 0 and up to 1 (`up_thresh`).
     pub enough: f64,
-}
-
-/// Numbers of no secret, from a seed (SplitMix64: Steele, Lea and Flood, 2014).
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    /// A number below this, which is not 0.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        ((u128::from(mixed) * u128::from(limit)) >> 64) as u64
-    }
+    /// Among whom is chosen if less is: of [`Few::First`] those of the first group.
+    pub few: Few,
+    /// No more than so many are given.
+    pub most: Option<NonZeroUsize>,
+    /// A client's network gets the same ones each time. When one goes only those move that had it; but of those
+    /// that are given beside others, which weigh against the heaviest, some come or go with that.
+    pub sticky: bool,
 }
 
 impl<A> Weighted<A> {
@@ -37,98 +33,155 @@ impl<A> Weighted<A> {
 
     /// Whether so much weight is up that the rest does not count, until that may change.
     pub(super) fn standing(&self, health: &Health) -> Standing {
-        let all: u64 = self.members().map(|(_, weight)| u64::from(*weight)).sum();
-        let up: u64 = self.members().map(|member| weigh(member, health, false)).sum();
-        let ttls = self.members().map(|(member, _)| member.standing(health).ttl);
-        let ttl = ttls.min().unwrap_or(u32::MAX);
+        let (mut all, mut up, mut ttl) = (0_u64, 0_u64, u32::MAX);
+        for (member, weight) in self.members() {
+            let standing = member.standing(health);
+            all += u64::from(*weight);
+            up += if standing.is_up { u64::from(*weight) } else { 0 };
+            ttl = ttl.min(standing.ttl);
+        }
         Standing { is_up: up as f64 >= (self.enough * all as f64).ceil(), ttl }
     }
 
-    /// Gives those that are chosen.
-    pub(super) fn choose(&self, health: &Health, random: &mut Random, mut give: impl FnMut(&A)) {
-        // Where too much is down all count as up.
-        let all = !self.standing(health).is_up;
-        let group = |group: &[(Member<A>, u32)]| -> u64 {
-            group.iter().map(|member| weigh(member, health, all)).sum()
+    /// Nobody of whom anything is known.
+    pub(super) fn pool(&self, secret: &Secret) -> Pool
+    where
+        A: Given,
+    {
+        Pool::new(self.members().map(|(member, _)| secret.of(&member.address)))
+    }
+
+    /// How they are.
+    pub(super) fn poll(&self, health: &Health) -> Poll {
+        let up = self.members().map(|(member, _)| member.standing(health).is_up).collect();
+        let first = self.groups.first().map_or(0, Vec::len);
+        Poll { up, is_enough: self.standing(health).is_up, few: self.few, first }
+    }
+
+    /// Gives those that are chosen among a pool of these, the likeliest first.
+    pub(super) fn choose(&self, pool: &Pool, draw: Draw, mut give: impl FnMut(&A)) {
+        let mut first = 0;
+        let groups = self.groups.iter().map(|members| {
+            let group = Group { members, first, pool, draw };
+            first += members.len();
+            group
+        });
+        let mut chosen: Vec<(f64, &A)> = if self.multi {
+            let groups: Vec<_> = groups.collect();
+            let heaviest = groups.iter().map(Group::weight).max().unwrap_or(0);
+            groups.iter().filter_map(|group| group.one_if_drawn(heaviest)).collect()
+        } else {
+            // The group of who is the first of all is the likelier the more its members weigh.
+            let scored = groups.filter_map(|group| Some((group.first()?.0, group)));
+            let drawn = scored.min_by(|(one, _), (other, _)| one.total_cmp(other));
+            match drawn {
+                Some((_, Group { members: [(only, _)], .. })) => return give(&only.address),
+                Some((_, group)) => group.some(),
+                None => return,
+            }
         };
-        let member = |member: &(Member<A>, u32)| weigh(member, health, all);
-        if self.multi {
-            some(
-                &self.groups,
-                |it| group(it),
-                random,
-                |group, random| {
-                    if let Some((member, _)) = one(group, member, random) {
-                        give(&member.address);
-                    }
-                },
-            );
-        } else if let Some(group) = one(&self.groups, |it| group(it), random) {
-            some(group, member, random, |(member, _), _| give(&member.address));
-        }
+        chosen.sort_unstable_by(|(one, _), (other, _)| one.total_cmp(other));
+        let most = self.most.map_or(usize::MAX, NonZeroUsize::get);
+        chosen.iter().take(most).for_each(|(_, address)| give(address));
     }
 }
 
-/// What a member weighs now.
-fn weigh<A>((member, weight): &(Member<A>, u32), health: &Health, all: bool) -> u64 {
-    let Standing { is_up, .. } = member.standing(health);
-    if is_up || all { u64::from(*weight) } else { 0 }
+/// A group, for one question.
+struct Group<'g, A> {
+    members: &'g [(Member<A>, u32)],
+    /// The place of its first member among those of all groups.
+    first: usize,
+    pool: &'g Pool,
+    draw: Draw,
 }
 
-/// One of several, by its share of all weight; none if there is no weight.
-fn one<'a, T>(all: &'a [T], weigh: impl Fn(&T) -> u64, random: &mut Random) -> Option<&'a T> {
-    let total: u64 = all.iter().map(&weigh).sum();
-    let mut chosen = random.below(total.max(1));
-    all.iter().find(|one| {
-        let weight = weigh(one);
-        let is_chosen = chosen < weight;
-        chosen = chosen.saturating_sub(weight);
-        is_chosen
-    })
-}
+impl<'g, A> Group<'g, A> {
+    /// Those that count: their numbers, weights and addresses.
+    fn iter(&self) -> impl Iterator<Item = (u64, u64, &'g A)> {
+        let members = self.members.iter().enumerate();
+        members.filter_map(|(at, (member, weight))| {
+            Some((self.pool.given(self.first + at)?, u64::from(*weight), &member.address))
+        })
+    }
 
-/// Some of several, each by its share of the heaviest's weight: that one always.
-fn some<T>(
-    all: &[T],
-    weigh: impl Fn(&T) -> u64,
-    random: &mut Random,
-    mut give: impl FnMut(&T, &mut Random),
-) {
-    let heaviest = all.iter().map(&weigh).max().unwrap_or(0).max(1);
-    for one in all {
-        if random.below(heaviest) < weigh(one) {
-            give(one, random);
-        }
+    fn weight(&self) -> u64 {
+        self.iter().map(|(_, weight, _)| weight).sum()
+    }
+
+    /// Whoever is first of them.
+    fn first(&self) -> Option<(f64, &'g A)> {
+        let scored = self.iter().map(|(number, weight, it)| (self.draw.score(number, weight), it));
+        scored.min_by(|(one, _), (other, _)| one.total_cmp(other))
+    }
+
+    /// Some of them, each by its share of the heaviest's weight: that one always.
+    fn some(&self) -> Vec<(f64, &'g A)> {
+        let heaviest = self.iter().map(|(_, weight, _)| weight).max().unwrap_or(0);
+        let drawn = self.iter().filter(|(number, weight, _)| {
+            self.draw.part(*number, Purpose::Beside) * heaviest as f64 <= *weight as f64
+        });
+        drawn.map(|(number, weight, it)| (self.draw.score(number, weight), it)).collect()
+    }
+
+    /// One of them, by the share of the heaviest group's weight that they have.
+    fn one_if_drawn(&self, heaviest: u64) -> Option<(f64, &'g A)> {
+        // Not its first member's, which has a draw of its own.
+        let (number, weight) = (!self.pool.number(self.first)?, self.weight());
+        let (_, one) = self.first()?;
+        let is_drawn = self.draw.part(number, Purpose::Beside) * heaviest as f64 <= weight as f64;
+        is_drawn.then(|| (self.draw.score(number, weight), one))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const TURNS: u64 = 100_000;
 
-    fn members(weights: &[u32], first: usize) -> Vec<(Member<usize>, u32)> {
-        let member = |(at, &weight): (usize, &u32)| {
-            (Member { address: first + at, checks: vec![first + at] }, weight)
-        };
-        weights.iter().enumerate().map(member).collect()
+    fn member(last: usize, weight: u32) -> (Member<Ipv4Addr>, u32) {
+        let address = Ipv4Addr::new(198, 51, 100, last as u8);
+        (Member { address, checks: vec![last] }, weight)
+    }
+
+    fn members(weights: &[u32], first: usize) -> Vec<(Member<Ipv4Addr>, u32)> {
+        (first..).zip(weights).map(|(last, &weight)| member(last, weight)).collect()
+    }
+
+    fn grouped(groups: Vec<Vec<(Member<Ipv4Addr>, u32)>>, multi: bool) -> Weighted<Ipv4Addr> {
+        Weighted { groups, multi, enough: 0.5, few: Few::All, most: None, sticky: false }
     }
 
     /// Each a group of its own.
-    fn ungrouped(weights: &[u32], multi: bool) -> Weighted<usize> {
-        let groups = members(weights, 0).into_iter().map(|it| vec![it]).collect();
-        Weighted { groups, multi, enough: 0.5 }
+    fn ungrouped(weights: &[u32], multi: bool) -> Weighted<Ipv4Addr> {
+        grouped(members(weights, 0).into_iter().map(|it| vec![it]).collect(), multi)
     }
 
     fn health(up: &[bool]) -> Health {
         Health(up.iter().map(|&is_up| Standing { is_up, ttl: 9 }).collect())
     }
 
+    fn pool(weighted: &Weighted<Ipv4Addr>, up: &[bool]) -> Pool {
+        weighted.pool(&Secret::default()).next(weighted.poll(&health(up)))
+    }
+
+    fn draws() -> impl Iterator<Item = Draw> {
+        (0..TURNS as u32).map(Draw::by_chance)
+    }
+
+    /// Those that are given, by their places.
+    fn chosen(weighted: &Weighted<Ipv4Addr>, pool: &Pool, draw: Draw) -> Vec<usize> {
+        let mut all = Vec::new();
+        weighted.choose(pool, draw, |address| all.push(address.octets()[3].into()));
+        all
+    }
+
     /// Of a hundred, how often each is given, but for one: chance has its share. And how many are, at least and
     /// at most.
     fn assert_odds(
-        weighted: &Weighted<usize>,
+        weighted: &Weighted<Ipv4Addr>,
         up: &[bool],
         odds: &[u64],
         least: usize,
@@ -139,19 +192,19 @@ mod tests {
         assert_eq!((fewest, greatest), (least, most));
     }
 
-    fn count(weighted: &Weighted<usize>, up: &[bool]) -> (Vec<u64>, usize, usize) {
-        let (health, mut all) = (health(up), vec![0; up.len()]);
+    fn count(weighted: &Weighted<Ipv4Addr>, up: &[bool]) -> (Vec<u64>, usize, usize) {
+        let (pool, mut all) = (pool(weighted, up), vec![0; up.len()]);
         let (mut least, mut most) = (usize::MAX, 0);
-        for turn in 0..TURNS {
-            let mut count = 0;
-            weighted.choose(&health, &mut Random(turn), |at| {
-                all[*at] += 1;
-                count += 1;
-            });
-            (least, most) = (least.min(count), most.max(count));
+        for draw in draws() {
+            let chosen = chosen(weighted, &pool, draw);
+            (least, most) = (least.min(chosen.len()), most.max(chosen.len()));
+            chosen.into_iter().for_each(|at| all[at] += 1);
         }
-        let percent = |count: u64| (count * 100 + TURNS / 2) / TURNS;
         (all.into_iter().map(percent).collect(), least, most)
+    }
+
+    fn percent(count: u64) -> u64 {
+        (count * 100 + TURNS / 2) / TURNS
     }
 
     /// The examples of gdnsd's manual.
@@ -178,7 +231,7 @@ mod tests {
     #[test]
     fn groups_are_weighed_before_their_members() {
         let groups = vec![members(&[10, 20, 30], 0), members(&[10, 20, 30], 3)];
-        let single = Weighted { groups, multi: false, enough: 0.5 };
+        let single = grouped(groups, false);
         assert_odds(&single, &[true; 6], &[17, 33, 50, 17, 33, 50], 1, 3);
         let up = [true, true, true, true, true, false];
         // 60 of 90 and 30 of 90; within the second 10 of 20 and 20 of 20.
@@ -189,12 +242,85 @@ mod tests {
     }
 
     #[test]
+    fn no_more_are_given_than_asked_for() {
+        let two = |weighted| Weighted { most: NonZeroUsize::new(2), ..weighted };
+        // Of three that are always given each is left out once in three times.
+        let multi = two(ungrouped(&[60, 60, 60], true));
+        assert_odds(&multi, &[true; 3], &[67, 67, 67], 2, 2);
+        // Which of a group is given has nothing to do with which groups are.
+        let groups = [0, 2, 4].map(|first| members(&[10, 30], first)).to_vec();
+        let of_groups = two(grouped(groups, true));
+        assert_odds(&of_groups, &[true; 6], &[17, 50, 17, 50, 17, 50], 2, 2);
+        let single =
+            Weighted { most: NonZeroUsize::new(1), ..grouped(vec![members(&[5, 5], 0)], false) };
+        assert_odds(&single, &[true; 2], &[50, 50], 1, 1);
+    }
+
+    #[test]
+    fn the_heavier_is_the_likelier_to_come_first() {
+        let multi = ungrouped(&[10, 30], true);
+        let pool = pool(&multi, &[true; 2]);
+        let first = draws().filter(|draw| chosen(&multi, &pool, *draw)[0] == 1).count() as u64;
+        // A third of the questions get both; of those 3 of 4 get it first.
+        assert!(percent(first).abs_diff(92) <= 1, "{first}");
+    }
+
+    #[test]
+    fn while_too_little_is_up_what_was_asked_for_is_chosen_among() {
+        let groups = vec![members(&[10, 10], 0), members(&[30], 2)];
+        let up = [true, false, false];
+        for (few, odds) in [
+            (Few::All, [40, 40, 60]),
+            (Few::Up, [100, 0, 0]),
+            (Few::Nothing, [0, 0, 0]),
+            (Few::First, [100, 100, 0]),
+            (Few::LastKnown, [40, 40, 60]),
+        ] {
+            let weighted = Weighted { few, ..grouped(groups.clone(), false) };
+            let (found, ..) = count(&weighted, &up);
+            assert!(
+                found.iter().zip(odds).all(|(one, odds)| one.abs_diff(odds) <= 1),
+                "{few:?} {found:?}"
+            );
+            assert!(!weighted.standing(&health(&up)).is_up);
+        }
+    }
+
+    #[test]
+    fn when_one_goes_only_those_move_that_had_it() {
+        let groups = vec![members(&[10, 20, 10], 0), members(&[15, 15], 3), members(&[50], 5)];
+        let single = grouped(groups, false);
+        let before = pool(&single, &[true; 6]);
+        let after = pool(&single, &[true, false, true, true, true, true]);
+        let mut had = 0;
+        for draw in draws() {
+            let [before, after] = [&before, &after].map(|pool| chosen(&single, pool, draw));
+            assert!(!after.contains(&1) && !after.is_empty());
+            if before.contains(&1) {
+                had += 1;
+            } else {
+                assert_eq!(before, after);
+            }
+        }
+        // 40 of 120: it is its group's heaviest.
+        assert!(percent(had).abs_diff(33) <= 1, "{had}");
+        // Of several groups only its own is given less often.
+        let multi = Weighted { multi: true, ..single };
+        for draw in draws() {
+            let others = |pool| -> Vec<usize> {
+                chosen(&multi, pool, draw).into_iter().filter(|&at| at > 2).collect()
+            };
+            assert_eq!(others(&before), others(&after));
+        }
+    }
+
+    #[test]
     fn what_changes_first_decides_how_long_it_holds() {
         let weighted = ungrouped(&[1, 2], false);
         let standing = |ttl| Standing { is_up: true, ttl };
         assert_eq!(weighted.standing(&Health(vec![standing(30), standing(20)])).ttl, 20);
-        let nobody = Weighted::<usize> { groups: vec![], multi: false, enough: 0.5 };
+        let nobody = grouped(vec![], false);
         assert_eq!(nobody.standing(&Health::default()), Standing::UNCHECKED);
-        nobody.choose(&Health::default(), &mut Random(1), |_| panic!("there is nobody"));
+        assert_eq!(chosen(&nobody, &pool(&nobody, &[]), Draw::by_chance(1)), [0; 0]);
     }
 }
