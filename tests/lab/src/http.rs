@@ -74,6 +74,18 @@ impl Connection {
         Self::open(&Url::parse(url), None)
     }
 
+    /// Opens one without TLS, in the namespace of the calling thread, of which nothing may take longer than this.
+    ///
+    /// # Errors
+    /// It was refused, or nobody answered in time.
+    pub fn within(server: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&server, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { reader: BufReader::with_capacity(4096, Stream::Plain(stream)), host: server })
+    }
+
     /// Whether TLS went on with a session of before; nothing where it is not spoken, or nothing was said.
     pub fn is_resumed(&self) -> Option<bool> {
         self.reader.get_ref().is_resumed()

@@ -70,7 +70,7 @@ pub use resolver::Resolver;
 pub use router::Router;
 pub use server::{ECHO_PORT, HTTP_PORT, HTTPS_PORT, Server};
 pub use site::release_in;
-pub use sites::{Sites, ZONE, vips_of};
+pub use sites::{LIVES, SEEN, Sites, ZONE, vips_of};
 pub use tls::HOST;
 pub use traffic::{Report, Traffic};
 pub use wait::{wait_for, wait_until};

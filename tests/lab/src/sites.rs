@@ -13,6 +13,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use crate::address::{Addresses, INTERNET};
 use crate::builder::Bfd;
@@ -34,7 +35,13 @@ pub struct Sites {
 /// The zone that the dns nodes serve.
 pub const ZONE: &str = "example.org";
 
-/// The services' pace: how soon a site's failure is seen.
+/// How long it takes at most until the checks have seen that a site is gone: what is left of an interval, two
+/// short ones, and the last timeout; and something for a busy machine.
+pub const SEEN: Duration = Duration::from_millis(500 + 2 * 250 + 250 + 250);
+/// How long an answer lives at most: three failures with half a second between two of them, in whole seconds.
+pub const LIVES: Duration = Duration::from_secs(1);
+
+/// The checks' pace: how soon a site's failure is seen.
 const CHECKS: &str = "check.http = { path = \"/healthcheck\", port = 80 }\n\
     check.interval = \"500ms\"\ncheck.fast_interval = \"250ms\"\ncheck.retry_delay = \"250ms\"\n\
     check.timeout = \"250ms\"\ncheck.fall = 3\ncheck.rise = 2\n";

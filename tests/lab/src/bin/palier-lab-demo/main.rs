@@ -6,10 +6,14 @@
 //! operator drains an L7 node, and an L4 node is killed, which no
 //! request must notice; another L7 node is cut off the network, which only the connections that it had
 //! may notice. The exit code is 0 only if requests were answered and no other failed.
+//!
+//! `--sites 2` shows another thing: two sites, a name that leads to one of them, and what becomes of clients when
+//! that one fails.
 
 mod histogram;
 mod load;
 mod script;
+mod sites;
 mod table;
 mod tally;
 
@@ -35,6 +39,9 @@ struct Args {
     /// End after this time (30s, 5m) instead of on Ctrl-C.
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
+    /// Sites: with 2 or more each is a small lab of its own, and clients find them by DNS.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = up_to(1, 4))]
+    sites: u8,
     /// L4 nodes. With 0 a router spreads requests over the L7 nodes itself.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = up_to(0, 8))]
     l4: u8,
@@ -88,6 +95,9 @@ fn main() -> ExitCode {
         let _ = stop.send(());
     });
 
+    if args.sites > 1 {
+        return sites::run(args.sites.into(), args.time, &stopped);
+    }
     let wire = match args.wire {
         Driver::Tap => Wire::Tap,
         Driver::AfPacket => Wire::AfPacket,
