@@ -9,6 +9,8 @@ mod calls;
 mod checks;
 mod choice;
 mod draft;
+mod explain;
+mod forced;
 mod leave;
 mod pending;
 mod ports;
@@ -38,7 +40,7 @@ use self::checks::Checks;
 use self::pending::{Drafted, Pending};
 use self::ports::Ports;
 use crate::admin::socket::Call;
-use crate::clock::boot;
+use crate::clock::{boot, unix_ms};
 use crate::doors::{Doors, Sockets};
 use crate::finding::Finding;
 use crate::handover::{Estate, Raised, Upgrade};
@@ -87,6 +89,9 @@ pub struct Respond {
     shared: Option<Shared<Resolvers>>,
     aims: Vec<choice::Aim>,
     health: Health,
+    forced: forced::File,
+    /// Texts for ACME clients that are answered.
+    answered: Vec<words::Challenge>,
     warnings: Vec<String>,
     pending: Option<Pending>,
     drafted: mpsc::UnboundedSender<Drafted>,
@@ -150,6 +155,8 @@ impl Respond {
             shared: None,
             aims: Vec::new(),
             health: Health::default(),
+            forced: forced::File::default(),
+            answered: Vec::new(),
             warnings: Vec::new(),
             pending: None,
             drafted,
@@ -235,7 +242,10 @@ impl Respond {
                     }
                 }
                 Event::Learned => self.heard(),
-                Event::Timer => self.judge(),
+                Event::Timer => {
+                    self.forced.look(self.site.own().forced.as_deref());
+                    self.judge();
+                }
             }
             self.go_on();
             if Instant::now() >= tick {
@@ -265,22 +275,29 @@ impl Respond {
     /// Has answers say what is thought now, if that is something else.
     fn judge(&mut self) {
         let Some(shared) = &self.shared else { return };
-        let health = self.checks.health();
-        if health == self.health {
+        let health = forced::apply(&self.rules(), &self.aims, self.checks.health());
+        let challenges = self.challenges();
+        if health == self.health && challenges == self.answered {
             return;
         }
         tell_changes(&self.aims, &self.health, &health);
         self.health = health;
         let now = shared.load();
         let resolvers = now.resolvers.with_health(self.health.clone());
-        let (zones, settings) = (now.zones.clone(), now.settings.clone());
+        let texts = challenges.iter().map(|one| (one.name.clone(), one.text.as_str()));
+        let (zones, settings) = (now.zones.with_challenges(texts), now.settings.clone());
+        self.answered = challenges.clone();
         shared.store(Arc::new(Contents { zones, resolvers, settings }));
     }
 
     /// What comes into force of a draft answers from now on.
     fn answer_from(&mut self, draft: Draft) -> std::io::Result<()> {
         let Draft { site, zones, resolvers, aims, settings, tls, warnings } = draft;
-        self.health = self.checks.health();
+        self.forced.look(site.own().forced.as_deref());
+        self.health = forced::apply(&self.rules(), &aims, self.checks.health());
+        self.answered = self.challenges();
+        let texts = self.answered.iter().map(|one| (one.name.clone(), one.text.as_str()));
+        let zones = zones.with_challenges(texts);
         let resolvers = resolvers.with_health(self.health.clone());
         let resolvers = match &self.shared {
             Some(shared) => {
@@ -302,6 +319,16 @@ impl Respond {
         self.ports.answer(self.site.own(), tls.as_ref(), &shared)
     }
 
+    /// The texts that are to be answered for ACME clients.
+    fn challenges(&self) -> Vec<words::Challenge> {
+        words::challenges(&self.store.states(), unix_ms()).map(|(one, _)| one).collect()
+    }
+
+    /// What operators force, in the order in which it counts.
+    fn rules(&self) -> Vec<forced::Rule> {
+        forced::rules(&self.forced.rules, &self.store.states())
+    }
+
     /// The number that a resolver of another site file has in the one in force.
     fn was(&self, site: &Site, number: usize) -> Option<usize> {
         let config::Resolver { name, plugin } = &site.config.resolvers[number];
@@ -314,8 +341,10 @@ impl Respond {
         self.judge();
     }
 
-    /// Brings words to their file, if it is behind.
+    /// Brings words to their file, if it is behind; forgets those that have run out.
     fn tidy(&self) {
+        let now = unix_ms();
+        self.store.retain_if(|subject, entry| words::is_worth_keeping(subject, entry, now));
         // Another process may be about to write there.
         if !self.store.dirty() || self.upgrade.is_under_way() {
             return;

@@ -1,8 +1,10 @@
 //! What is answered: a function of the question, the zones, what resolvers say, and who asks. The same for UDP,
 //! TCP and TLS.
 
+mod explain;
 mod terms;
 
+pub use self::explain::{Explanation, Way};
 pub use self::terms::{Asker, Outcome, Question, Resolve, Resolved, Settings};
 use crate::message::{CHAOS, Edns, IN, Query, QueryError, Rcode, Reply, Said, Section};
 use crate::name::Name;
@@ -101,6 +103,12 @@ impl<R: Resolve> Server<'_, R> {
             return (Rcode::NOT_IMP, 0);
         }
         let Some(zone) = self.zone(query) else { return (Rcode::REFUSED, 0) };
+        let texts = self.zones.challenges(query.name());
+        let is_ours = |zone: &Zone| !zone.is_cut(query.name());
+        if let Some(texts) = texts.filter(|_| is_ours(zone)) {
+            challenged(zone, texts, query, reply);
+            return (Rcode::NO_ERROR, 0);
+        }
         match zone.find(query.name(), query.rtype()) {
             Found::Nothing => {
                 negative(zone, query, reply);
@@ -191,6 +199,25 @@ fn first(asker: &Asker, set: &RrSet) -> usize {
             let mixed = u64::from(asker.turn.wrapping_mul(0x9e37_79b9));
             ((mixed * count as u64) >> 32) as usize
         }
+    }
+}
+
+/// A name at which somebody proves to an authority that it is theirs: texts that live for no time, and what the zone
+/// has there itself.
+fn challenged(zone: &Zone, texts: &[Box<[u8]>], query: &Query<'_>, reply: &mut Reply) {
+    let own = match zone.find(query.name(), query.rtype()) {
+        Found::Node(node) => node.set(query.rtype()),
+        Found::Referral(..) | Found::Nothing => None,
+    };
+    if let Some(own) = own {
+        reply.set(Section::Answer, 0, own, 0);
+    }
+    match query.rtype() {
+        Rtype::TXT | Rtype::ANY => {
+            texts.iter().for_each(|data| reply.own(Section::Answer, 0, Rtype::TXT, 0, data));
+        }
+        _ if own.is_none() => negative(zone, query, reply),
+        _ => {}
     }
 }
 

@@ -3,11 +3,15 @@
 mod edns;
 mod query;
 mod reply;
+mod words;
 
 pub(crate) use self::edns::Said;
 pub use self::edns::{Cookie, Edns, Subnet};
 pub use self::query::{Query, QueryError};
 pub use self::reply::{Reply, Section};
+pub use self::words::in_words;
+use crate::name::Name;
+use crate::rtype::Rtype;
 
 /// Bytes of a header.
 pub const HEADER: usize = 12;
@@ -30,3 +34,21 @@ impl Rcode {
 /// The class of the Internet, and that of servers about themselves.
 pub(crate) const IN: u16 = 1;
 pub(crate) const CHAOS: u16 = 3;
+
+/// A question about a name, as somebody would ask it; for whom, if that is said.
+pub(crate) fn question(name: &Name, rtype: Rtype, subnet: Option<&Subnet>) -> Vec<u8> {
+    let mut message = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(subnet.is_some())];
+    message.extend_from_slice(name.wire());
+    message.extend_from_slice(&rtype.0.to_be_bytes());
+    message.extend_from_slice(&IN.to_be_bytes());
+    if let Some(subnet) = subnet {
+        let mut options = Vec::new();
+        subnet.write(0, &mut options);
+        message.push(0);
+        message.extend_from_slice(&Rtype::OPT.0.to_be_bytes());
+        message.extend_from_slice(&[0x04, 0xd0, 0, 0, 0, 0]);
+        message.extend_from_slice(&(options.len() as u16).to_be_bytes());
+        message.extend_from_slice(&options);
+    }
+    message
+}

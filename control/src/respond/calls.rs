@@ -28,7 +28,7 @@ impl Respond {
             Request::Challenge { name, text, answered } => {
                 return self.challenge(&name, &text, answered, uid, reply);
             }
-            Request::Query { .. } => Reply::Error("not yet".into()),
+            Request::Query { name, rtype, client } => self.explain(&name, &rtype, client),
             Request::Reload { force } => {
                 tracing::info!(uid, force, "reload");
                 return self.reload(Some(reply));

@@ -10,7 +10,7 @@ use config::{Plugin, Resolver, WeightedTarget};
 use dns::serve::Counts;
 
 use super::choice::Aim;
-use super::{Respond, Tally, words};
+use super::{Respond, Tally, forced, words};
 use crate::clock::{boot, millis, unix_ms};
 use crate::peers::Peers;
 
@@ -51,7 +51,7 @@ impl Respond {
             zones: self.zones(),
             resolvers: self.resolvers(),
             forced: self.forced(),
-            challenges: self.challenges(),
+            challenges: self.told_challenges(),
             nodes: self.peers.as_ref().map(Peers::of_zones).unwrap_or_default(),
             answers: by_rcode(&counts.rcodes),
             events: events(&counts),
@@ -100,6 +100,11 @@ impl Respond {
         let all = self.site.config.resolvers.iter().enumerate();
         let told = all.filter(|(_, one)| !matches!(one.plugin, Plugin::Reflect(_) | Plugin::Null));
         told.map(|it| self.resolver(it)).collect()
+    }
+
+    /// One of them.
+    pub(super) fn told_resolver(&self, place: usize) -> ResolverStatus {
+        self.resolver((place, &self.site.config.resolvers[place]))
     }
 
     fn resolver(&self, (place, resolver): (usize, &Resolver)) -> ResolverStatus {
@@ -165,32 +170,36 @@ impl Respond {
     }
 
     fn checks_of(&self, address: std::net::IpAddr, resolver: &Resolver) -> Vec<CheckOfAddress> {
-        let now = boot();
+        let (now, rules) = (boot(), self.rules());
         let is_asked = |aim: &Aim| aim.address == address && aim.is_of(resolver);
         let asked = self.aims.iter().enumerate().filter(|(_, aim)| is_asked(aim));
         asked
             .map(|(place, aim)| CheckOfAddress {
                 name: aim.name(),
                 is_up: self.health.0.get(place).is_some_and(|standing| standing.is_up),
-                forced: false,
+                forced: forced::rule(&rules, &aim.name()).is_some(),
                 found: self.checks.describe(place, now),
             })
             .collect()
     }
 
     fn forced(&self) -> Vec<ForcedStatus> {
-        let states = self.store.states();
-        let one = |(pattern, entry): (&str, &admin::Entry)| ForcedStatus {
-            pattern: pattern.to_owned(),
-            said: entry.said.unwrap_or(admin::Said::Auto),
-            by: entry.by.clone(),
-            at_ms: entry.at_ms,
-            matches: 0,
+        let names: Vec<_> = self.aims.iter().map(Aim::name).collect();
+        let one = |rule: forced::Rule| {
+            let is_matched =
+                |name: &&String| forced::matches(rule.pattern.as_bytes(), name.as_bytes());
+            ForcedStatus {
+                matches: names.iter().filter(is_matched).count() as u64,
+                pattern: rule.pattern,
+                said: rule.said,
+                by: rule.by,
+                at_ms: rule.at_ms,
+            }
         };
-        words::forced(&states).into_iter().map(one).collect()
+        self.rules().into_iter().map(one).collect()
     }
 
-    fn challenges(&self) -> Vec<ChallengeStatus> {
+    fn told_challenges(&self) -> Vec<ChallengeStatus> {
         let states = self.store.states();
         let one = |(challenge, entry): (words::Challenge, &admin::Entry)| ChallengeStatus {
             name: challenge.name.to_string(),
@@ -216,6 +225,10 @@ impl Respond {
             alarms.push(format!(
                 "{path} cannot be written: what operators said would not survive a restart"
             ));
+        }
+        alarms.extend(self.forced.problem.clone());
+        for one in status.forced.iter().filter(|one| one.matches == 0) {
+            alarms.push(format!("forced: {} matches nothing", one.pattern));
         }
         alarms.extend(self.mute.clone());
         alarms.extend(self.peers.as_ref().and_then(Peers::alarm));

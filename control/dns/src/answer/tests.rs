@@ -387,3 +387,50 @@ fn of_a_server_in_a_zone_beside_it_the_address_is_told_too() {
     let said = ask("x.beside.example.org.", Rtype::A);
     assert!(said.ends_with("; ar ns.sub.example.org 300 A 192.0.2.9"), "{said}");
 }
+
+#[test]
+fn texts_of_challenges_are_answered_at_names_that_need_not_be_there() {
+    let name = |text: &str| Name::parse(text.as_bytes(), None).unwrap();
+    let proof = name("_acme-challenge.example.org.");
+    let zones = zones().with_challenges([(proof.clone(), "one"), (proof, "two")]);
+    let ask = |rtype| {
+        let message = question("_acme-challenge.example.org.", rtype, IN, None);
+        let mut reply = Reply::default();
+        let settings = settings();
+        let server = Server { zones: &zones, resolvers: &Fixed, settings: &settings };
+        server.answer(&message, &ASKER, &mut Scratch::default(), &mut reply).unwrap();
+        words(reply.as_bytes())
+    };
+    let said = ask(Rtype::TXT);
+    assert!(said.starts_with("NOERROR aa") && said.matches("; an ").count() == 2, "{said}");
+    assert!(said.contains(" 0 TXT"), "{said}");
+    let said = ask(Rtype::A);
+    assert!(said.starts_with("NOERROR aa") && said.contains("SOA"), "{said}");
+}
+
+#[test]
+fn it_is_explained_how_a_name_is_found_and_what_it_gets() {
+    let (zones, settings) = (zones(), settings());
+    let server = Server { zones: &zones, resolvers: &Fixed, settings: &settings };
+    let way = |text: &str| {
+        let name = Name::parse(text.as_bytes(), None).unwrap();
+        server.explain(&name, Rtype::A, Some([192, 0, 2, 7].into())).way
+    };
+    assert_eq!(way("mail.example.org."), Way::Exact);
+    assert_eq!(way("x.wild.example.org."), Way::Wildcard("*.wild.example.org.".into()));
+    assert_eq!(way("wild.example.org."), Way::Empty);
+    assert_eq!(way("x.sub.example.org."), Way::Delegated("sub.example.org.".into()));
+    assert_eq!(way("none.example.org."), Way::Nothing);
+    assert_eq!(way("example.net."), Way::Outside);
+    let name = Name::parse(b"www.example.org.", None).unwrap();
+    let explained = server.explain(&name, Rtype::A, None);
+    assert_eq!(explained.dynamic.map(|it| (it.resolver, it.most, it.least)), Some((0, 60, 20)));
+    assert_eq!(
+        explained.reply,
+        [
+            "NOERROR aa",
+            "answer: www.example.org. 20 A 198.51.100.1",
+            "answer: www.example.org. 20 A 198.51.100.2"
+        ]
+    );
+}
