@@ -297,6 +297,10 @@ impl Respond {
         self.health = forced::apply(&self.rules(), &aims, self.checks.health());
         self.answered = self.challenges();
         let texts = self.answered.iter().map(|one| (one.name.clone(), one.text.as_str()));
+        let zones = match &self.shared {
+            Some(shared) => zones.after(&shared.load().zones),
+            None => zones,
+        };
         let zones = zones.with_challenges(texts);
         let resolvers = resolvers.with_health(self.health.clone());
         let resolvers = match &self.shared {

@@ -11,6 +11,7 @@
 //! * [`large`], [`node`]: a site of a thousand services, and an L4 node of it as two processes.
 //! * [`routes`], [`listener`]: when routers know.
 //! * [`proxies`], [`client`], [`load`]: the L7 proxy beside two others, and who asks them.
+//! * [`nameservers`]: palier's DNS beside gdnsd.
 //! * [`process`], [`cpu`]: whose time it was, and how much memory.
 //! * [`figure`], [`plot`]: what came out.
 
@@ -23,6 +24,7 @@ pub mod frame;
 pub mod large;
 pub mod listener;
 pub mod load;
+pub mod nameservers;
 pub mod node;
 pub mod plot;
 pub mod process;

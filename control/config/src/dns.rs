@@ -35,16 +35,11 @@ pub(crate) struct Entry {
 }
 
 /// Reads one, of a site that has these frontends.
-pub(crate) fn read(
-    table: Table<'_>,
-    position: usize,
-    frontends: &[frontend::Entry],
-    speaks_with_peers: bool,
-) -> Entry {
+pub(crate) fn read(table: Table<'_>, position: usize, frontends: &[frontend::Entry]) -> Entry {
     let (mut table, name) = name::entry(table, "dns", position);
     let listen = table.required("listen", |value| value.some(|value| at(value, PORT)));
     let listen = listen.unwrap_or_default();
-    let addresses = addresses(&mut table, &listen, speaks_with_peers);
+    let addresses = addresses(&mut table, &listen);
     let tls = table.optional("tls", |value| over_tls(value, frontends));
     if let Some((tls, _)) = &tls {
         for Placed { value: at, place } in tls {
@@ -85,27 +80,24 @@ fn at(value: &Value<'_>, port: u16) -> Option<SocketAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let alone = bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port));
     let at = alone.or_else(|| text.parse().ok());
+    if at.is_some_and(|at| at.ip().is_unspecified()) {
+        value.problem("name each address: what is answered leaves from the one that was asked");
+        return None;
+    }
     let is_usable = |at: &SocketAddr| at.port() != 0 && !at.ip().is_multicast();
     at.filter(is_usable).or_else(|| value.is_not(EXPECTED))
 }
 
 /// Its own addresses; where it listens if it does not say.
-fn addresses(
-    table: &mut Table<'_>,
-    listen: &[Placed<SocketAddr>],
-    speaks_with_peers: bool,
-) -> Vec<IpAddr> {
+fn addresses(table: &mut Table<'_>, listen: &[Placed<SocketAddr>]) -> Vec<IpAddr> {
     if let Some(own) = table.optional("addresses", address::of_node) {
         return own.into_iter().map(|one| one.value).collect();
     }
     let mut own: Vec<IpAddr> = Vec::new();
-    for one in listen.iter().map(|one| one.value.ip()).filter(|one| !one.is_unspecified()) {
+    for one in listen.iter().map(|one| one.value.ip()) {
         if own.iter().all(|other| other.is_ipv4() != one.is_ipv4()) {
             own.push(one);
         }
-    }
-    if speaks_with_peers && own.is_empty() && !listen.is_empty() {
-        table.problem("`addresses` is missing: `listen` does not say where its peers find it");
     }
     own
 }

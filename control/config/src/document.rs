@@ -87,10 +87,7 @@ fn read(mut root: Table<'_>, findings: &Findings, secrets: &dyn Secrets) -> Conf
         entries(&mut root, "frontend", |table, position| frontend::read(table, position, &all));
     frontend::check(&frontends, &all, |name, text| findings.add(&name.place, text));
     let proxy = root.optional("proxy", proxy::read);
-    let speaks_with_peers = site.peering.is_some();
-    let dns = entries(&mut root, "dns", |table, position| {
-        dns::read(table, position, &frontends, speaks_with_peers)
-    });
+    let dns = entries(&mut root, "dns", |table, position| dns::read(table, position, &frontends));
     let resolvers = entries(&mut root, "resolver", |table, position| {
         resolver::read(table, position, &services)
     });

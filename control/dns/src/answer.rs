@@ -105,11 +105,11 @@ impl<R: Resolve> Server<'_, R> {
         let Some(zone) = self.zone(query) else { return (Rcode::REFUSED, 0) };
         let texts = self.zones.challenges(query.name());
         let is_ours = |zone: &Zone| !zone.is_cut(query.name());
-        if let Some(texts) = texts.filter(|_| is_ours(zone)) {
-            challenged(zone, texts, query, reply);
-            return (Rcode::NO_ERROR, 0);
-        }
-        match zone.find(query.name(), query.rtype()) {
+        let answered = match zone.find(query.name(), query.rtype()) {
+            _ if let Some(texts) = texts.filter(|_| is_ours(zone)) => {
+                challenged(zone, texts, query, reply);
+                (Rcode::NO_ERROR, 0)
+            }
             Found::Nothing => {
                 negative(zone, query, reply);
                 (Rcode::NX_DOMAIN, 0)
@@ -122,7 +122,9 @@ impl<R: Resolve> Server<'_, R> {
                 let scope = self.positive(zone, node, query, asker, scratch, reply);
                 (Rcode::NO_ERROR, scope)
             }
-        }
+        };
+        zone.count(answered.0);
+        answered
     }
 
     /// The zone that knows. Whether one is signed the zone above it knows, if that is here, too (RFC 4035 section

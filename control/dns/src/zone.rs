@@ -8,6 +8,7 @@ mod origin;
 mod problem;
 mod rdata;
 mod set;
+mod tally;
 mod ttl;
 
 use std::fmt;
@@ -21,7 +22,9 @@ use hashbrown::HashMap;
 use self::build::Builder;
 pub use self::problem::{Place, Problem, Why};
 pub use self::set::RrSet;
+use self::tally::Tally;
 pub use self::ttl::LONGEST_TTL;
+use crate::message::Rcode;
 use crate::name::{LONGEST_NAME, Name, suffixes};
 use crate::rtype::Rtype;
 
@@ -30,6 +33,7 @@ pub struct Zone {
     apex: Name,
     /// By names as they go over the wire. Those that only have others below them are there, too.
     nodes: HashMap<Box<[u8]>, Node, ahash::RandomState>,
+    tally: Arc<Tally>,
 }
 
 /// Too long to be told.
@@ -136,6 +140,21 @@ impl Zone {
             let place = Place { file: Arc::new(path.to_owned()), line: 0 };
             Err(vec![Problem { place, why: Why::Panic }])
         })
+    }
+
+    /// Goes on counting where another one of the same name has stopped.
+    pub(crate) fn count_on(&mut self, before: &Self) {
+        self.tally = before.tally.clone();
+    }
+
+    /// Counts an answer.
+    pub(crate) fn count(&self, rcode: Rcode) {
+        self.tally.count(rcode);
+    }
+
+    /// How many answers with this code it has given.
+    pub fn answers(&self, rcode: Rcode) -> u64 {
+        self.tally.read(rcode)
     }
 
     /// Its name.

@@ -23,6 +23,18 @@ impl Zones {
         suffixes(name).find_map(|suffix| self.all.get(suffix))
     }
 
+    /// The same, which go on counting where these have stopped.
+    #[must_use]
+    pub fn after(mut self, before: &Self) -> Self {
+        // Zones that somebody else has already count for themselves.
+        for (name, zone) in Arc::get_mut(&mut self.all).into_iter().flatten() {
+            if let (Some(zone), Some(before)) = (Arc::get_mut(zone), before.all.get(name)) {
+                zone.count_on(before);
+            }
+        }
+        self
+    }
+
     /// The same, with these texts beside what the zones have: answers to challenges of ACME (RFC 8555 section
     /// 8.4). Of a text no more than 255 bytes are given.
     #[must_use]

@@ -7,7 +7,9 @@ use admin::{
     MemberOfResolver, Refusal, ResolverStatus, ZoneStatus,
 };
 use config::{Plugin, Resolver, WeightedTarget};
+use dns::message::Rcode;
 use dns::serve::Counts;
+use dns::zone::Zone;
 
 use super::choice::Aim;
 use super::{Respond, Tally, forced, words};
@@ -89,7 +91,7 @@ impl Respond {
                 file: self.site.beside(&one.file).display().to_string(),
                 serial: known.map_or(0, |zone| zone.serial()),
                 names: known.map_or(0, |zone| zone.names() as u64),
-                answers: BTreeMap::new(),
+                answers: known.map(|zone| answers(zone)).unwrap_or_default(),
             }
         };
         self.site.config.zones.iter().map(zone).collect()
@@ -264,6 +266,13 @@ impl Respond {
         let own = own.into_iter().map(|(name, count)| (name.to_owned(), count));
         own.chain(self.peers.iter().flat_map(Peers::counters)).collect()
     }
+}
+
+/// Answers of a zone by the names of their response codes.
+fn answers(zone: &Zone) -> BTreeMap<String, u64> {
+    [("noerror", Rcode::NO_ERROR), ("nxdomain", Rcode::NX_DOMAIN)]
+        .map(|(name, rcode)| (name.to_owned(), zone.answers(rcode)))
+        .into()
 }
 
 /// Answers by the names of their response codes.

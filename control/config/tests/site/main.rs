@@ -11,6 +11,7 @@ mod good;
 mod mutation;
 mod problems;
 mod proxy;
+mod zones;
 
 use std::path::Path;
 

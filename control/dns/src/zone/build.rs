@@ -111,6 +111,7 @@ impl<'r> Builder<'r> {
         let mut zone = Zone {
             apex,
             nodes: nodes.into_iter().map(|(name, draft)| (name, draft.node)).collect(),
+            tally: Arc::default(),
         };
         zone.fill_in();
         warnings.sort_by(|one, other| one.place.cmp(&other.place));
