@@ -194,7 +194,5 @@ fn a_node_does_not_check_what_it_holds_itself() {
     assert!(said[0].contains("resolver web checks 198.51.100.1, a VIP of service web"), "{said:?}");
     good(&[least, &more.replace("\"l7-1\"\nlisten", "\"l4-1\"\nlisten")].concat());
     // A file says how it is without asking anybody.
-    good(
-        &[least, &more, "check.file = { path = \"/etc/lb/ext\", content = \"words\" }\n"].concat(),
-    );
+    good(&[least, more, "check.file = { path = \"/etc/lb/ext\", content = \"words\" }\n"].concat());
 }
