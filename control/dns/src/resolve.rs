@@ -4,6 +4,7 @@
 mod client;
 mod draw;
 mod failover;
+mod geo;
 mod health;
 mod multi;
 mod pool;
@@ -18,6 +19,7 @@ use thiserror::Error;
 
 pub use self::draw::Secret;
 pub use self::failover::Failover;
+pub use self::geo::{Database, DatabaseError, Geo, Map, MapError, PlaceError, Plan, Wanted};
 pub use self::health::{Health, Member, Standing};
 pub use self::multi::Multi;
 pub use self::pool::Few;
@@ -41,6 +43,8 @@ pub enum Resolver {
     Aliases(Weighted<Name>),
     /// Those of the first site that is up (`metafo`).
     Sites(Sites),
+    /// Those of the nearest site that is up (`geoip`).
+    Geo(Geo),
     /// The asker's own (`reflect`).
     Reflect(Reflect),
     /// Always these (`static`, `null`).
@@ -129,6 +133,7 @@ impl Resolver {
     fn asked(&self) -> &[usize] {
         match self {
             Self::Sites(sites) => &sites.order,
+            Self::Geo(geo) => &geo.datacenters,
             Self::Multi(..)
             | Self::Failover(..)
             | Self::Weighted(..)
@@ -144,9 +149,11 @@ impl Resolver {
             Self::Multi(v4, v6) => Pools(v4.pool(secret), v6.pool(secret)),
             Self::Weighted(v4, v6) => Pools(v4.pool(secret), v6.pool(secret)),
             Self::Aliases(aliases) => Pools(aliases.pool(secret), Pool::default()),
-            Self::Failover(..) | Self::Sites(_) | Self::Reflect(_) | Self::Fixed(_) => {
-                Pools::default()
-            }
+            Self::Failover(..)
+            | Self::Sites(_)
+            | Self::Geo(_)
+            | Self::Reflect(_)
+            | Self::Fixed(_) => Pools::default(),
         }
     }
 
@@ -156,9 +163,11 @@ impl Resolver {
             Self::Multi(v4, v6) => (v4.poll(health), Some(v6.poll(health))),
             Self::Weighted(v4, v6) => (v4.poll(health), Some(v6.poll(health))),
             Self::Aliases(aliases) => (aliases.poll(health), None),
-            Self::Failover(..) | Self::Sites(_) | Self::Reflect(_) | Self::Fixed(_) => {
-                return Pools::default();
-            }
+            Self::Failover(..)
+            | Self::Sites(_)
+            | Self::Geo(_)
+            | Self::Reflect(_)
+            | Self::Fixed(_) => return Pools::default(),
         };
         Pools(v4_before.next(v4), v6.map(|v6| v6_before.next(v6)).unwrap_or_default())
     }
@@ -173,7 +182,8 @@ impl Resolver {
                 v4.and(v6.as_ref().map_or(Standing::UNCHECKED, |it| it.standing(health)))
             }
             Self::Aliases(aliases) => aliases.standing(health),
-            Self::Sites(sites) => sites::first_up(sites.wanted().iter().map(|&site| before[site])),
+            Self::Sites(sites) => sites::first_up(sites.wanted().map(|(_, site)| before[site])),
+            Self::Geo(geo) => sites::any_up(geo.datacenters.iter().map(|&site| before[site])),
             Self::Reflect(_) | Self::Fixed(_) => Standing::UNCHECKED,
         }
     }
@@ -214,6 +224,12 @@ impl Resolvers {
                 into.scope = scope;
             }
             Resolver::Sites(sites) => return self.give_first_up(sites.wanted(), question, into),
+            Resolver::Geo(geo) => {
+                let (wanted, scope) = geo.wanted(question);
+                let standing = self.give_first_up(wanted, question, into);
+                into.scope = into.scope.max(scope);
+                return standing;
+            }
             Resolver::Reflect(reflect) => reflect.choose(question, into),
             Resolver::Fixed(addresses) => {
                 addresses.iter().for_each(|&address| into.push(address));
@@ -223,17 +239,22 @@ impl Resolvers {
     }
 
     /// Adds what the first gives that is up for whoever asks, or else the first of all.
-    fn give_first_up(&self, sites: &[usize], question: &Question, into: &mut Resolved) -> Standing {
+    fn give_first_up(
+        &self,
+        sites: impl Iterator<Item = (usize, usize)> + Clone,
+        question: &Question,
+        into: &mut Resolved,
+    ) -> Standing {
         let mut scope = 0;
-        let mut give = |site: usize, into: &mut Resolved| {
+        let mut give = |(_, site): (usize, usize), into: &mut Resolved| {
             into.clear();
             let standing = self.give(site, question, into);
             // Whom it goes by that one is not given counts as whom it goes by that another is.
             scope = scope.max(into.scope);
             standing
         };
-        let standing = sites::first_up(sites.iter().map(|&site| give(site, into)));
-        if let (false, Some(&first)) = (standing.is_up, sites.first()) {
+        let standing = sites::first_up(sites.clone().map(|site| give(site, into)));
+        if let (false, Some(first)) = (standing.is_up, sites.clone().next()) {
             give(first, into);
         }
         into.scope = scope;

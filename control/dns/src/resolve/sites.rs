@@ -12,9 +12,10 @@ pub struct Sites {
 }
 
 impl Sites {
-    /// Those that may be given, as they are wanted.
-    pub(super) fn wanted(&self) -> &[usize] {
-        without_first(&self.order, self.skip_first)
+    /// Those that may be given, as they are wanted: their places, and their numbers.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (usize, usize)> + Clone {
+        let skipped = self.order.len() - without_first(&self.order, self.skip_first).len();
+        self.order.iter().copied().enumerate().skip(skipped)
     }
 }
 
@@ -37,4 +38,12 @@ pub(super) fn first_up(all: impl IntoIterator<Item = Standing>) -> Standing {
         }
     }
     so_far
+}
+
+/// How it is if anybody wants another of several first: up if one of them is.
+pub(super) fn any_up(all: impl IntoIterator<Item = Standing>) -> Standing {
+    all.into_iter().fold(Standing { is_up: false, ..Standing::UNCHECKED }, |so_far, one| Standing {
+        is_up: so_far.is_up || one.is_up,
+        ttl: so_far.ttl.min(one.ttl),
+    })
 }
