@@ -257,6 +257,14 @@ impl DnsNode {
         self.process.wait().expect("it is ours")
     }
 
+    /// Its exit code, if it has ended.
+    ///
+    /// # Panics
+    /// The system does not say.
+    pub fn has_ended(&mut self) -> Option<i32> {
+        self.process.try_wait().expect("it is ours").and_then(|status| status.code())
+    }
+
     /// What it has printed.
     pub fn printed(&self) -> String {
         fs::read_to_string(self.files.path(&format!("{}.log", self.name))).unwrap_or_default()

@@ -83,12 +83,6 @@ pub(crate) fn read(table: Table<'_>, position: usize, services: &[service::Entry
     let plugin = table.required("plugin", |value| {
         Some(Placed { value: value.choice(&choices)?, place: value.place().clone() })
     });
-    if let Some(Placed { value: "geoip", place }) = &plugin {
-        table.problem_at(
-            place,
-            "this release has no `geoip` yet: `metafo` gives the first site that is up",
-        );
-    }
     let Some(Placed { value: plugin, place }) = plugin else {
         // What the rest means is not known.
         return Entry { name, plugin: Placed { value: Written::Nothing, place } };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use admin::{CheckStatus, Effective};
 use dns::resolve::{Health, Standing};
 use health::monitor::{Changes, Counters, Monitor, ProbeId, Settings};
-use health::{Probe, Target};
+use health::{Probe, State, Target, Timing};
 
 use super::choice::Aim;
 use crate::admin::status::describe;
@@ -124,7 +124,69 @@ fn said(probe: &Probe, standing: &health::Standing) -> Standing {
         return Standing::UNKNOWN;
     }
     let is_up = alone(probe, standing) == Effective::Up && standing.weight > 0;
-    let (against, needed) = standing.against;
-    let until = probe.check.timing.interval * needed.saturating_sub(against);
+    let until = until_change(probe.check.counting(), standing);
     Standing { is_up, ttl: u32::try_from(until.as_secs()).unwrap_or(u32::MAX) }
+}
+
+/// How long it takes at least until something else is thought of it, if all that it is asked from now on speaks
+/// against that: whole intervals, as with gdnsd.
+fn until_change(timing: Timing, standing: &health::Standing) -> Duration {
+    let Timing { interval, fast_interval, retry_delay, .. } = timing;
+    let (against, needed) = standing.against;
+    let left = needed.saturating_sub(against);
+    let after = match (standing.state, against) {
+        (Some(State::Up), 0) if left > 1 => {
+            return interval + retry_delay + fast_interval * (left - 2);
+        }
+        (_, 0) => interval,
+        (Some(State::Up), 1) => retry_delay,
+        _ => fast_interval,
+    };
+    after + fast_interval * left.saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_lives_until_all_that_is_missing_may_have_come() {
+        let seconds = Duration::from_secs;
+        let five = NonZeroU32::new(5).unwrap();
+        let even = Timing {
+            interval: seconds(5),
+            fast_interval: seconds(5),
+            retry_delay: seconds(5),
+            rise: five,
+            fall: five,
+            ..Timing::default()
+        };
+        let uneven = Timing { fast_interval: seconds(1), retry_delay: seconds(2), ..even };
+        for (timing, state, against, expected) in [
+            (even, State::Up, (0, 5), 25),
+            (even, State::Up, (1, 5), 20),
+            (even, State::Up, (4, 5), 5),
+            (even, State::Down, (0, 5), 25),
+            (even, State::Down, (3, 5), 10),
+            (uneven, State::Up, (0, 5), 10),
+            (uneven, State::Up, (1, 5), 5),
+            (uneven, State::Up, (2, 5), 3),
+            (uneven, State::Up, (0, 1), 5),
+            (uneven, State::Drain, (0, 5), 9),
+            (uneven, State::Down, (1, 5), 4),
+        ] {
+            let standing = health::Standing {
+                state: Some(state),
+                admin: health::Admin::Ready,
+                weight: 100,
+                max_connections: None,
+                reason: String::new(),
+                since: Duration::ZERO,
+                against,
+            };
+            assert_eq!(until_change(timing, &standing), seconds(expected), "{state:?} {against:?}");
+        }
+    }
 }

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::{
-    AddressCheck, Config, Multifo, Plugin, Targets, Weighted, WeightedMember, WeightedTarget,
+    AddressCheck, Config, Geoip, Multifo, Plugin, Targets, Weighted, WeightedMember, WeightedTarget,
 };
 use dns::Name;
-use dns::resolve::{self, Failover, Member, Multi, Resolver, Sites};
+use dns::resolve::{
+    self, Database, Failover, Geo, Map, Member, Multi, Plan, Resolver, Sites, Wanted,
+};
 use health::Check;
 
 /// A check of an address.
@@ -61,12 +64,78 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// What the site file says.
-    pub(super) fn of(config: &Config) -> Self {
+    /// What the site file says, with what the files have that it names: a path leads to where one lies.
+    ///
+    /// # Errors
+    /// Every database that cannot be used.
+    pub(super) fn of(
+        config: &Config,
+        lies: impl Fn(&Path) -> PathBuf,
+    ) -> Result<Self, Vec<String>> {
         let mut aims = Aims::default();
-        let resolvers =
-            config.resolvers.iter().map(|one| resolver(&one.plugin, &mut aims)).collect();
-        Self { resolvers, aims: aims.all }
+        let maps = maps(config, lies)?;
+        let all = config.resolvers.iter().enumerate();
+        let resolvers = all.map(|(place, one)| match (&one.plugin, maps.get(&place)) {
+            (Plugin::Geoip(geoip), Some(map)) => Resolver::Geo(Geo {
+                datacenters: geoip.datacenters.iter().map(|one| one.resolver).collect(),
+                map: map.clone(),
+                ignores_ecs: geoip.ignore_ecs,
+                skip_first: false,
+            }),
+            (plugin, _) => resolver(plugin, &mut aims),
+        });
+        let resolvers = resolvers.collect();
+        Ok(Self { resolvers, aims: aims.all })
+    }
+}
+
+/// The maps of resolvers by place, by the resolvers' places. Each database is read once.
+fn maps(
+    config: &Config,
+    lies: impl Fn(&Path) -> PathBuf,
+) -> Result<HashMap<usize, Arc<Map>>, Vec<String>> {
+    let (mut databases, mut maps, mut wrong) = (HashMap::new(), HashMap::new(), Vec::new());
+    for (place, one) in config.resolvers.iter().enumerate() {
+        let Plugin::Geoip(geoip) = &one.plugin else { continue };
+        let database = geoip.database.as_deref().map(&lies).map(|path| {
+            let loaded = databases.entry(path.clone()).or_insert_with(|| {
+                Database::load(&path)
+                    .map(Arc::new)
+                    .map_err(|error| format!("{}: {error}", path.display()))
+            });
+            loaded.clone()
+        });
+        let map = database.transpose().and_then(|database| {
+            let map = Map::new(&plan(geoip), database);
+            map.map_err(|error| format!("resolver {}: {error}", one.name))
+        });
+        match map {
+            Ok(map) => drop(maps.insert(place, Arc::new(map))),
+            Err(why) => wrong.push(why),
+        }
+    }
+    if wrong.is_empty() { Ok(maps) } else { Err(wrong) }
+}
+
+/// What the site file says of the earth.
+fn plan(geoip: &Geoip) -> Plan {
+    let degrees = |millionths: i32| f64::from(millionths) / 1e6;
+    let coordinates = geoip.coordinates.iter().map(|&(at, on)| Some((degrees(at), degrees(on))));
+    let these = |list: &Vec<usize>| Wanted::These(list.clone());
+    Plan {
+        nets: geoip
+            .nets
+            .iter()
+            .map(|(net, list)| (net.address(), net.length(), list.clone()))
+            .collect(),
+        places: geoip.places.iter().map(|(name, list)| (name.clone(), these(list))).collect(),
+        elsewhere: match geoip.coordinates.is_empty() {
+            true => these(&geoip.default),
+            false => Wanted::Nearest,
+        },
+        unknown: geoip.default.clone(),
+        coordinates: coordinates.collect(),
+        nearest: geoip.nearest.map(usize::from).and_then(NonZeroUsize::new),
     }
 }
 
@@ -112,10 +181,10 @@ fn resolver(plugin: &Plugin, aims: &mut Aims) -> Resolver {
             order: metafo.datacenters.iter().map(|one| one.resolver).collect(),
             skip_first: metafo.skip_first,
         }),
-        Plugin::Geoip(_) => Resolver::Fixed(Vec::new()),
         Plugin::Static(addresses) => Resolver::Fixed(addresses.clone()),
         Plugin::Reflect(reflect) => Resolver::Reflect(*reflect),
-        Plugin::Null => Resolver::Fixed(Vec::new()),
+        // Those by place are made where their maps are.
+        Plugin::Geoip(_) | Plugin::Null => Resolver::Fixed(Vec::new()),
     }
 }
 

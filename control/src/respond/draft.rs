@@ -46,7 +46,7 @@ impl Draft {
         let site = Site::new(file, path, node).map_err(|reason| vec![reason])?;
         let (zones, warnings) = site.config.load_zones(&site.beside(Path::new("")))?;
         let zones = zones.into_iter().collect();
-        let Choice { resolvers, aims } = Choice::of(&site.config);
+        let Choice { resolvers, aims } = Choice::of(&site.config, |path| site.beside(path))?;
         let secret = Secret::new(derived(&site, b"palier dns sticky 1"));
         let resolvers = Resolvers::new(resolvers, secret, dns::resolve::Health::default());
         let resolvers = resolvers.map_err(|error| vec![error.to_string()])?;

@@ -155,7 +155,17 @@ fn everything_that_is_wrong_is_told_with_its_place() {
         (multifo("addresses = [\"192.0.2.1\"]\nmulti = true"), 11, "this is not for `plugin = \"multifo\"`"),
         (multifo("addresses = [\"192.0.2.1\"]").replace("multifo", "multiof"), 9, "did you mean \"multifo\"?"),
         (multifo("addresses = [\"192.0.2.1\"]").repeat(2), 12, "another [[resolver]] of plugin multifo"),
-        (multifo("addresses = [\"192.0.2.1\"]").replace("multifo", "geoip"), 9, "no `geoip` yet"),
+        (multifo("addresses = [\"192.0.2.1\"]").replace("multifo", "geoip"), 10, "this is not for `plugin = \"geoip\"`"),
+        (
+            "[[resolver]]\nname = \"r\"\nplugin = \"geoip\"\ndatacenters = [{ name = \"x\", addresses = [\"192.0.2.1\"] }]\nnets = { \"10.0.0.0/8\" = [\"y\"] }".into(),
+            11,
+            "is not the name of a datacenter",
+        ),
+        (
+            "[[resolver]]\nname = \"r\"\nplugin = \"geoip\"\ndatacenters = [{ name = \"x\", addresses = [\"192.0.2.1\"] }]\nplaces = { EU = [\"x\"] }".into(),
+            7,
+            "`places` is of no use without `database`",
+        ),
         (
             "[[resolver]]\nname = \"r\"\nplugin = \"simplefo\"\naddresses = [\"192.0.2.1\", \"192.0.2.2\", \"192.0.2.3\"]".into(),
             7,
