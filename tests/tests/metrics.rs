@@ -156,7 +156,7 @@ fn what_is_wrong_at_the_start_is_told_at_once_and_in_full() {
         (["--site", &site, "--role", "l9"], "l9"),
         (
             ["--site", &site, "--node", "l4-7"],
-            "no [[l4]] or [[l7]] is named `l4-7` (there are: l4-1, l7-1",
+            "no [[l4]], [[l7]] or [[dns]] is named `l4-7` (there are: l4-1, l7-1",
         ),
         (["--site", "/nonexistent.toml", "--node", "l4-1"], "/nonexistent.toml"),
     ] {
