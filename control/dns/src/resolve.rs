@@ -4,6 +4,7 @@
 mod client;
 mod draw;
 mod failover;
+mod forced;
 mod geo;
 mod health;
 mod multi;
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 pub use self::draw::Secret;
 pub use self::failover::Failover;
+use self::forced::Forced;
 pub use self::geo::{Database, DatabaseError, Geo, Map, MapError, PlaceError, Plan, Wanted};
 pub use self::health::{Health, Member, Standing};
 pub use self::multi::Multi;
@@ -57,6 +59,7 @@ pub struct Resolvers {
     all: Arc<[Resolver]>,
     secret: Secret,
     health: Arc<Health>,
+    forced: Forced,
     /// Of each, whom it gives, as it follows from that and from what was before.
     pools: Arc<[Pools]>,
     /// Of each, how it is, as it follows from that.
@@ -98,12 +101,25 @@ impl Resolvers {
     pub fn with_health(&self, health: Health) -> Self {
         // Who asks others comes after them.
         let mut standings = Vec::with_capacity(self.all.len());
-        for resolver in &*self.all {
-            standings.push(resolver.standing(&health, &standings));
+        for (number, resolver) in self.all.iter().enumerate() {
+            let site = |(place, site)| self.forced.or(number, place, standings[site]);
+            let standing = resolver.standing(&health, site);
+            standings.push(standing);
         }
         let pools = self.all.iter().zip(&*self.pools);
         let pools = pools.map(|(resolver, pools)| resolver.next(pools, &health)).collect();
         Self { health: Arc::new(health), pools, standings: standings.into(), ..self.clone() }
+    }
+
+    /// The same, but that datacenters count as up or down whatever they have: by the number of the resolver that
+    /// chooses among them ([`Sites`], [`Geo`]) and the place that it has them at. What was forced before is not, if
+    /// it is not among these.
+    #[must_use]
+    pub fn with_forced(
+        &self,
+        forced: impl IntoIterator<Item = ((usize, usize), Standing)>,
+    ) -> Self {
+        Self { forced: Forced::new(forced), ..self.clone() }.with_health((*self.health).clone())
     }
 
     /// The same, if they come after others: what these last knew ([`Few::LastKnown`]) of the same addresses goes
@@ -172,8 +188,8 @@ impl Resolver {
         Pools(v4_before.next(v4), v6.map(|v6| v6_before.next(v6)).unwrap_or_default())
     }
 
-    /// How it is, by its members, or by the resolvers before it.
-    fn standing(&self, health: &Health, before: &[Standing]) -> Standing {
+    /// How it is, by its members, or by its sites: their places, and the numbers of the resolvers.
+    fn standing(&self, health: &Health, site: impl Fn((usize, usize)) -> Standing) -> Standing {
         match self {
             Self::Multi(v4, v6) => v4.standing(health).and(v6.standing(health)),
             Self::Weighted(v4, v6) => v4.standing(health).and(v6.standing(health)),
@@ -182,8 +198,8 @@ impl Resolver {
                 v4.and(v6.as_ref().map_or(Standing::UNCHECKED, |it| it.standing(health)))
             }
             Self::Aliases(aliases) => aliases.standing(health),
-            Self::Sites(sites) => sites::first_up(sites.wanted().map(|(_, site)| before[site])),
-            Self::Geo(geo) => sites::any_up(geo.datacenters.iter().map(|&site| before[site])),
+            Self::Sites(sites) => sites::first_up(sites.wanted().map(site)),
+            Self::Geo(geo) => sites::any_up(geo.datacenters.iter().copied().enumerate().map(site)),
             Self::Reflect(_) | Self::Fixed(_) => Standing::UNCHECKED,
         }
     }
@@ -223,10 +239,12 @@ impl Resolvers {
                 aliases.choose(pool, draw, |name| into.alias = Some(name.clone()));
                 into.scope = scope;
             }
-            Resolver::Sites(sites) => return self.give_first_up(sites.wanted(), question, into),
+            Resolver::Sites(sites) => {
+                return self.give_first_up(number, sites.wanted(), question, into);
+            }
             Resolver::Geo(geo) => {
                 let (wanted, scope) = geo.wanted(question);
-                let standing = self.give_first_up(wanted, question, into);
+                let standing = self.give_first_up(number, wanted, question, into);
                 into.scope = into.scope.max(scope);
                 return standing;
             }
@@ -241,14 +259,16 @@ impl Resolvers {
     /// Adds what the first gives that is up for whoever asks, or else the first of all.
     fn give_first_up(
         &self,
+        number: usize,
         sites: impl Iterator<Item = (usize, usize)> + Clone,
         question: &Question,
         into: &mut Resolved,
     ) -> Standing {
         let mut scope = 0;
-        let mut give = |(_, site): (usize, usize), into: &mut Resolved| {
+        let mut give = |(place, site): (usize, usize), into: &mut Resolved| {
             into.clear();
             let standing = self.give(site, question, into);
+            let standing = self.forced.or(number, place, standing);
             // Whom it goes by that one is not given counts as whom it goes by that another is.
             scope = scope.max(into.scope);
             standing

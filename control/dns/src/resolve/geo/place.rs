@@ -112,11 +112,19 @@ mod tests {
 
     #[test]
     fn the_smallest_place_of_which_something_is_said_counts() {
-        let places =
-            places(&["EU", "EU/FR", "na/us/ny/Buffalo", "NA/US", "OC/NZ/OTA", "EU/FR/Paris"]);
+        let places = places(&[
+            "EU",
+            "EU/FR",
+            "na/us/ny/Buffalo",
+            "NA/US",
+            "OC/NZ/OTA",
+            "EU/FR/Paris",
+            "EU/IT/62/Roma",
+        ]);
         for (path, expected) in [
             ("EU/DE/BE/Berlin", Some(0)),
             ("EU/", Some(0)),
+            ("EU/IT/25/Milano", Some(0)),
             ("EU/FR", Some(1)),
             ("EU/FR/OCC/34/Montpellier", Some(1)),
             // The manual of gdnsd: subdivisions between may be left out.

@@ -55,3 +55,28 @@ fn resolvers_that_ask_each_other_are_refused() {
     let nobody = resolvers([asking(&[])]);
     assert_eq!(choose(&nobody, 0), (vec![], u32::MAX));
 }
+
+#[test]
+fn what_operators_say_of_a_site_counts_and_not_what_it_has() {
+    let given = |resolvers: &Resolvers| {
+        let mut into = Resolved::default();
+        resolvers.resolve(3, &question(), &mut into);
+        (into.v4[0].octets()[3], into.ttl, resolvers.standing(3).is_up)
+    };
+    let well = sites(false).with_health(health(&[(true, 20), (true, 10), (true, 30)]));
+    assert_eq!(given(&well), (1, 20, true));
+    let up = |ttl| Standing { is_up: true, ttl };
+    let down = |ttl| Standing { is_up: false, ttl };
+    let moved = well.with_forced([((3, 0), down(u32::MAX))]);
+    assert_eq!(given(&moved), (2, 10, true));
+    // Of another resolver.
+    assert_eq!(given(&well.with_forced([((2, 0), down(1))])), (1, 20, true));
+    let all = [0, 1, 2].map(|place| ((3, place), down(7)));
+    assert_eq!(given(&well.with_forced(all)), (1, 7, false));
+    // What is down is up all the same, until that is taken back.
+    let ill = moved.with_health(health(&[(false, 20), (false, 10), (false, 30)]));
+    assert_eq!(given(&ill), (1, 10, false));
+    let forced = ill.with_forced([((3, 1), up(5))]);
+    assert_eq!(given(&forced), (2, 5, true));
+    assert_eq!(given(&forced.with_forced([])), (1, 10, false));
+}

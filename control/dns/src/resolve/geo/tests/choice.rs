@@ -51,6 +51,7 @@ fn the_first_that_is_up_of_those_that_the_client_wants_is_given_or_else_the_firs
         ([true, true, true], (0, 30), (1, 20)),
         ([false, true, true], (1, 20), (1, 20)),
         ([true, false, true], (0, 30), (0, 20)),
+        ([true, false, false], (0, 30), (0, 20)),
         ([false, false, true], (0, 20), (2, 10)),
         ([false, false, false], (0, 20), (1, 10)),
     ] {
@@ -103,6 +104,16 @@ fn whoever_asks_a_map_fails_over_for_those_whose_datacenters_are_down() {
     assert_eq!(ask(&resolvers, 5, AMERICAN, None), (Some(2), 10, 0));
     let told = Some((FRENCH, 32));
     assert_eq!(ask(&resolvers, 5, FRENCH, told), (Some(99), 20, 24));
+}
+
+#[test]
+fn what_operators_say_of_a_datacenter_counts_wherever_it_is_wanted() {
+    let down = Standing { is_up: false, ttl: u32::MAX };
+    let resolvers = resolvers([Resolver::Geo(geo())]).with_forced([((3, 0), down)]);
+    assert_eq!(ask(&resolvers, 3, FRENCH, None), (Some(1), 20, 0));
+    assert_eq!(ask(&resolvers, 3, AMERICAN, None), (Some(1), 20, 0));
+    let all = [0, 1, 2].map(|place| ((3, place), down));
+    assert!(!resolvers.with_forced(all).standing(3).is_up);
 }
 
 #[test]
